@@ -1,0 +1,1 @@
+"""Checks judge a measurement against limits; they do no I/O."""

@@ -1,0 +1,1 @@
+"""Something running at an address: servers, proxies and the service under test."""

@@ -1,0 +1,1 @@
+"""Probes act and measure; they know no limits."""

@@ -1,0 +1,1 @@
+"""Reports tell what was found: on the terminal and in files."""

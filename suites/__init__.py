@@ -1,0 +1,1 @@
+"""The readiness suites: one test per rule, reading like the checklist."""
