@@ -1,0 +1,195 @@
+"""What prodready.toml may say: every table, key, unit and default."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+Count = Annotated[int, Field(ge=1, le=100_000)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,39}$")]
+UrlPath = Annotated[str, Field(pattern=r"^/")]
+
+
+class Table(BaseModel):
+    """A table of prodready.toml: unknown keys are errors, values are frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False)
+
+
+class ServiceSettings(Table):
+    """[service]: how to start the service under test, or where it already answers."""
+
+    name: Name
+    command: str | None = None
+    url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
+    cwd: Path = Path()
+    env: dict[str, str] = {}
+    setup: tuple[str, ...] = ()
+    engine: str | None = Field(default=None, pattern=r"^[\w.]+:[\w.]+$")
+    port: int | None = Field(default=None, ge=1, le=65535)
+    ready_within_s: Seconds = 30.0
+
+    @model_validator(mode="after")
+    def _started_or_given(self) -> ServiceSettings:
+        if (self.command is None) == (self.url is None):
+            raise ValueError(
+                "give either command (to start the service) or url (where it answers)"
+                if self.command is None
+                else "command and url exclude each other: give one of them"
+            )
+        return self
+
+
+class PostgresSettings(Table):
+    """[postgres]: the database; without url we start one of our own."""
+
+    url: SecretStr | None = None
+    admin_url: SecretStr | None = None
+    ca: Path | None = None
+    image: str | None = None
+    bin: Path | None = None
+    user: str | None = None
+    database: str | None = None
+    optional: bool = False
+    hba: Path | None = None
+    settings: Path | dict[str, str | int | float | bool] | None = None
+    certificate: Path | None = None
+    server_name: str | None = None
+
+
+class RedisSettings(Table):
+    """[redis]: the cache; without url we start one of our own."""
+
+    url: SecretStr | None = None
+    ca: Path | None = None
+    image: str | None = None
+    bin: Path | None = None
+    optional: bool = False
+    tls: bool = False
+
+
+class Request(Table):
+    """One request of the service's traffic; `{token}` becomes a new unique word each time."""
+
+    name: str = ""
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "GET"
+    path: UrlPath
+    headers: dict[str, str] = {}
+    json_: Any = Field(default=None, alias="json")
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    expect: tuple[Annotated[int, Field(ge=100, le=599)], ...] = ()
+
+    @field_validator("expect", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, int) else value
+
+    @property
+    def label(self) -> str:
+        """Its name in reports: the given one, or method and path."""
+        return self.name or f"{self.method} {self.path}"
+
+    @property
+    def expects_error(self) -> bool:
+        """Whether the declared answer is an error (4xx or 5xx)."""
+        return bool(self.expect) and all(status >= 400 for status in self.expect)
+
+    def accepts(self, status: int | None) -> bool:
+        """Whether this is the declared answer; without one, any 2xx or 3xx is."""
+        if status is None:
+            return False
+        return status in self.expect if self.expect else 200 <= status < 400
+
+
+class WritesSettings(Table):
+    """[writes]: a write that can be read back by its token."""
+
+    create: Request
+    read_back: Request
+
+
+class SslSettings(Table):
+    """[ssl]: limits of the ssl suite."""
+
+    certificate_days: Annotated[int, Field(ge=1, le=3650)] = 21
+    attempt_within_s: Seconds = 6.0
+
+
+class PoolSettings(Table):
+    """[pool]: the pool that the service declares, and the limits of the pool suite."""
+
+    size: Count | None = None  # of one process, overflow included
+    workers: Count = 1  # processes of one replica
+    replicas: Count = 1
+    requests_per_minute: Count | None = None
+    spare: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    refuse_within_s: Seconds = 2.0
+    recover_within_s: Seconds = 2.0
+    deadline_s: Seconds = 10.0
+    lock_wait_s: Seconds = 5.0
+    connect_within_s: Seconds = 6.0
+    idle_in_transaction_s: Seconds = 1.0
+    slowdown: Annotated[float, Field(gt=1)] = 2.0
+    reconnects: Annotated[float, Field(ge=1)] = 1.5
+    statement_timeout_s: Seconds = 30.0
+    idle_s: Seconds = 1800.0
+
+    @property
+    def capacity(self) -> int | None:
+        """Connections that one replica may open: size of each process times processes."""
+        return None if self.size is None else self.size * self.workers
+
+
+class HealthSettings(Table):
+    """[health]: the paths of the checks and their limits."""
+
+    liveness: UrlPath | None = None
+    readiness: UrlPath | None = None
+    deep: UrlPath | None = None
+    liveness_within_s: Seconds = 1.0
+    readiness_within_s: Seconds = 2.0
+    deep_within_s: Seconds = 3.0
+    answer_within_s: Seconds = 5.0
+    fall_within_s: Seconds = 5.0
+    recover_within_s: Seconds = 5.0
+    degraded_within_s: Seconds = 2.0
+    drain_s: Annotated[float, Field(ge=0, le=120)] = 0.5
+    grace_s: Seconds = 30.0
+
+
+class Waiver(Table):
+    """[[waivers]]: a finding accepted by a named person until a date."""
+
+    rule: str
+    reason: Annotated[str, Field(min_length=3)]
+    approver: Annotated[str, Field(min_length=2)]
+    expires: date
+
+
+class Settings(Table):
+    """All of prodready.toml after profiles, environment variables and options were laid over it."""
+
+    service: ServiceSettings
+    postgres: PostgresSettings | None = None
+    redis: RedisSettings | None = None
+    health: HealthSettings = HealthSettings()
+    requests: tuple[Request, ...] = ()
+    writes: WritesSettings | None = None
+    ssl: SslSettings = SslSettings()
+    pool: PoolSettings = PoolSettings()
+    bypass: dict[str, Annotated[str, Field(min_length=3)]] = {}
+    waivers: tuple[Waiver, ...] = ()
+
+    @property
+    def traffic(self) -> tuple[Request, ...]:
+        """The declared requests that expect success."""
+        return tuple(request for request in self.requests if not request.expects_error)
+
+    @property
+    def errors(self) -> tuple[Request, ...]:
+        """The declared requests that expect an error."""
+        return tuple(request for request in self.requests if request.expects_error)
