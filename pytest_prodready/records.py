@@ -1,0 +1,86 @@
+"""What a run leaves behind in `.prodready/runs/<id>/`: measurements, logs, reports."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+from dataclasses import asdict, is_dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter
+
+RUNS_KEPT = 20
+
+
+def new_run_id() -> str:
+    """A run's name: when it began, and a few letters so that two at once differ."""
+    return f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+class Record:
+    """One run's folder for one target."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def create(cls, target_folder: Path, run_id: str) -> Record:
+        """Make the folder (several workers share one), and forget the oldest runs."""
+        runs = target_folder / ".prodready" / "runs"
+        folder = runs / run_id
+        folder.mkdir(parents=True, exist_ok=True)
+        ignore = runs.parent / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n")
+        for old in sorted(path for path in runs.iterdir() if path.is_dir())[:-RUNS_KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
+        return cls(folder)
+
+    def write_measurement(self, name: str, measurement: Any) -> Any:
+        """Keep a measurement under its name; returns it as JSON-safe data."""
+        data = as_data(measurement)
+        self._write(f"measurements/{name}.json", json.dumps(data, indent=1))
+        return data
+
+    def read_measurement(self, name: str, kind: Any) -> Any:
+        """A measurement that an earlier run recorded, as its own type again; FileNotFoundError without one."""
+        text = (self.folder / "measurements" / f"{name}.json").read_text()
+        return TypeAdapter(kind).validate_json(text)
+
+    def write_run(self, facts: dict[str, Any]) -> None:
+        """Keep what --prodready-judge needs to know about the run."""
+        self._write("run.json", json.dumps(facts, indent=1))
+
+    def read_run(self) -> dict[str, Any]:
+        """What write_run kept."""
+        facts: dict[str, Any] = json.loads((self.folder / "run.json").read_text())
+        return facts
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Keep a text, such as a log or a traceback."""
+        return self._write(name, text)
+
+    def _write(self, name: str, text: str) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        temporary.write_text(text)
+        temporary.replace(path)  # another worker may be writing the same measurement
+        return path
+
+
+def as_data(measurement: Any) -> Any:
+    """A measurement as JSON-safe data."""
+    if isinstance(measurement, tuple):
+        return [as_data(each) for each in measurement]
+    if is_dataclass(measurement) and not isinstance(measurement, type):
+        return TypeAdapter(dict[str, Any]).dump_python(asdict(measurement), mode="json")
+    return TypeAdapter(Any).dump_python(measurement, mode="json")
+
+
+def returned_type(probe: Any) -> Any:
+    """The type that a probe declares to return."""
+    return get_type_hints(probe)["return"]

@@ -1,0 +1,98 @@
+"""From a finding to what it does to the run: capabilities, bypasses, waivers, softened verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Set
+from datetime import date
+from enum import StrEnum
+
+from pytest_prodready.findings import Capability, Finding, Level, Rule, Verdict
+from pytest_prodready.options import Options
+from pytest_prodready.settings import Settings, Waiver
+
+MISSING_LINES: dict[Capability, str] = {
+    Capability.SERVICE: '[service]\nname = "…"\ncommand = "…"',
+    Capability.PROCESS: '[service]\ncommand = "…"   # a service that we start can also be stopped',
+    Capability.DATABASE: '[service]\nenv = { DATABASE_URL = "{postgres.url}" }',
+    Capability.REDIS: '[service]\nenv = { REDIS_URL = "{redis.url}" }',
+    Capability.REDIS_OPTIONAL: "[redis]\noptional = true   # where the service serves without it",
+    Capability.REDIS_TLS: "[redis]\ntls = true",
+    Capability.FAULT_PROXY: "(a server of our own: remove url from [postgres] or [redis])",
+    Capability.ADMIN: '[postgres]\nadmin_url = "postgresql://…"   # a superuser, best from PRODREADY_POSTGRES__ADMIN_URL',
+    Capability.DESTRUCTIVE: "(--prodready-allow-destructive, since these servers are yours)",
+    Capability.REQUESTS: '[[requests]]\npath = "/jobs?limit=20"',
+    Capability.ERROR_REQUESTS: '[[requests]]\npath = "/jobs/0"\nexpect = 404',
+    Capability.WRITES: (
+        '[writes]\ncreate = { method = "POST", path = "/jobs", json = { title = "{token}" } }\n'
+        'read_back = { path = "/jobs?title={token}" }'
+    ),
+    Capability.POOL: "[pool]\nsize = 10   # connections of one process, overflow included",
+    Capability.ENGINE: '[service]\nengine = "jobboard.db:make_engine"   # Python only',
+    Capability.LIVENESS: '[health]\nliveness = "/health/live"',
+    Capability.READINESS: '[health]\nreadiness = "/health/ready"',
+    Capability.DEEP: '[health]\ndeep = "/health/deep"',
+    Capability.SERVER_HBA: '[postgres]\nhba = "deploy/pg_hba.conf"   # production\'s rules',
+    Capability.SERVER_SETTINGS: '[postgres]\nsettings = "deploy/postgresql.conf"   # production\'s settings',
+    Capability.SERVER_CERTIFICATE: (
+        '[postgres]\ncertificate = "deploy/postgres-chain.pem"   # production\'s, the public part\n'
+        'ca = "deploy/ca.pem"\nserver_name = "db.example.internal"'
+    ),
+}
+
+
+class Outcome(StrEnum):
+    """What a verdict does to its test."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, no password
+    FAIL = "fail"
+    SKIP = "skip"
+
+
+def bypassed(rule: Rule, settings: Settings) -> Finding | None:
+    """The finding of a rule that [bypass] takes out, by its own name or its suite's; None when it stays in."""
+    reason = settings.bypass.get(rule.id) or settings.bypass.get(rule.suite)
+    return None if reason is None else rule.unverified("taken out by [bypass]").waived(f"[bypass] {reason}")
+
+
+def lacking(rule: Rule, capabilities: Set[Capability]) -> Finding | None:
+    """The finding of a rule that can't be tried for want of something; None when nothing is missing."""
+    missing = tuple(sorted(rule.needs - capabilities))
+    if not missing:
+        return None
+    finding = rule.unverified(f"not tried: needs {', '.join(missing)}")
+    return Finding(rule=rule, verdict=finding.verdict, summary=finding.summary, missing=missing)
+
+
+def waived(finding: Finding, waivers: Iterable[Waiver], today: date) -> Finding:
+    """The finding after waivers: a live one accepts what isn't passed, an expired one only says that it did."""
+    waiver = next((each for each in waivers if each.rule == finding.rule.id), None)
+    if waiver is None or finding.verdict is Verdict.PASSED:
+        return finding
+    note = f"{waiver.reason} ({waiver.approver}, until {waiver.expires})"
+    if today <= waiver.expires:
+        return finding.waived(note)
+    summary = f"{finding.summary}; its waiver expired on {waiver.expires}"
+    return Finding(
+        rule=finding.rule,
+        verdict=Verdict.FAILED,
+        summary=summary,
+        limit=finding.limit,
+        limits=finding.limits,
+        evidence=finding.evidence,
+        change=finding.change,
+        missing=finding.missing,
+    )
+
+
+def outcome(finding: Finding, options: Options) -> Outcome:
+    """What the finding does to its test."""
+    if finding.verdict is Verdict.PASSED:
+        return Outcome.PASS
+    if finding.verdict is Verdict.WAIVED or finding.rule.level is Level.INFO:
+        return Outcome.SKIP
+    if finding.verdict is Verdict.INCONCLUSIVE:
+        return Outcome.SKIP if options.inconclusive == "skip" else Outcome.FAIL
+    if finding.verdict is Verdict.UNVERIFIED:
+        soft = options.unverified == "skip" or finding.rule.level is not Level.MUST
+        return Outcome.SKIP if soft else Outcome.FAIL
+    return Outcome.FAIL
