@@ -1,0 +1,168 @@
+"""The HTTP API: which request does what."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+
+from pytest_prodready.faultproxy import bodies, extensions
+from pytest_prodready.faultproxy.collection import Collection
+from pytest_prodready.faultproxy.http import Request, Response
+from pytest_prodready.faultproxy.refusals import ApiError
+from pytest_prodready.faultproxy.toxics import draft
+
+VERSION = "2.12.0"  # of the Toxiproxy whose behaviour this is
+
+Endpoint = Callable[["Api", Request, dict[str, str]], Awaitable[Response]]
+
+_TEXT = "text/plain; charset=utf-8"
+_READS = frozenset({"GET"})
+
+
+def _json(value: object, status: int = 200) -> Response:
+    return Response(status, bodies.encode(value))
+
+
+def _refusal(error: ApiError) -> Response:
+    return Response(
+        error.status, bodies.encode({"error": error.message, "status": error.status}) + b"\n", _TEXT
+    )
+
+
+class Api:
+    """All endpoints over one collection of proxies."""
+
+    def __init__(self, collection: Collection) -> None:
+        self.collection = collection
+        self._changes = asyncio.Lock()  # one change at a time, for each may wait in the middle
+
+    async def answer(self, request: Request) -> Response:
+        """The response to a request."""
+        found = [
+            (methods, match) for pattern, methods in _ROUTES if (match := pattern.fullmatch(request.path))
+        ]
+        if not found:
+            return Response(404, b"404 page not found\n", _TEXT)
+        methods, match = found[0]
+        endpoint = methods.get(request.method)
+        if endpoint is None:
+            return Response(405)
+        if request.headers.get("user-agent", "").startswith("Mozilla/"):
+            return Response(403, b"User agent not allowed\n", _TEXT)
+        try:
+            if request.method in _READS:
+                return await endpoint(self, request, match.groupdict())
+            async with self._changes:
+                return await endpoint(self, request, match.groupdict())
+        except ApiError as error:
+            return _refusal(error)
+
+    async def version(self, request: Request, at: dict[str, str]) -> Response:
+        """GET /version."""
+        return Response(200, f'{{"version": "{VERSION}"}}\n'.encode(), "application/json;charset=utf-8")
+
+    async def reset(self, request: Request, at: dict[str, str]) -> Response:
+        """POST /reset."""
+        await self.collection.reset()
+        return Response(204)
+
+    async def proxies(self, request: Request, at: dict[str, str]) -> Response:
+        """GET /proxies."""
+        return _json({proxy.name: proxy.shown() for proxy in sorted(self.collection, key=lambda p: p.name)})
+
+    async def create_proxy(self, request: Request, at: dict[str, str]) -> Response:
+        """POST /proxies."""
+        return _json((await self.collection.create(bodies.decode(request.body))).shown(), 201)
+
+    async def populate(self, request: Request, at: dict[str, str]) -> Response:
+        """POST /populate."""
+        created: list[dict[str, object]] = []
+        try:
+            async for proxy in self.collection.populate(bodies.decode(request.body)):
+                created.append(proxy.shown())
+        except ApiError as error:
+            shown = {"error": error.message, "status": error.status, "proxies": created or None}
+            return _json(shown, error.status)
+        return _json({"proxies": created or None}, 201)
+
+    async def proxy(self, request: Request, at: dict[str, str]) -> Response:
+        """GET /proxies/{proxy}."""
+        return _json(self.collection[at["proxy"]].shown())
+
+    async def change_proxy(self, request: Request, at: dict[str, str]) -> Response:
+        """PATCH or POST /proxies/{proxy}."""
+        proxy = self.collection[at["proxy"]]
+        fields = bodies.as_fields(bodies.decode(request.body), "proxy")
+        bodies.text(fields, "name", "")
+        listen = bodies.text(fields, "listen", proxy.listen)
+        upstream = bodies.text(fields, "upstream", proxy.upstream)
+        await proxy.change(listen, upstream, bodies.flag(fields, "enabled", proxy.enabled))
+        return _json(proxy.shown())
+
+    async def delete_proxy(self, request: Request, at: dict[str, str]) -> Response:
+        """DELETE /proxies/{proxy}."""
+        await self.collection.delete(at["proxy"])
+        return Response(204)
+
+    async def toxics(self, request: Request, at: dict[str, str]) -> Response:
+        """GET /proxies/{proxy}/toxics."""
+        return _json(self.collection[at["proxy"]].shown_toxics())
+
+    async def create_toxic(self, request: Request, at: dict[str, str]) -> Response:
+        """POST /proxies/{proxy}/toxics."""
+        proxy = self.collection[at["proxy"]]
+        return _json(proxy.add_toxic(draft(bodies.decode(request.body))).shown())
+
+    async def toxic(self, request: Request, at: dict[str, str]) -> Response:
+        """GET /proxies/{proxy}/toxics/{toxic}."""
+        return _json(self.collection[at["proxy"]].toxic(at["toxic"]).shown())
+
+    async def change_toxic(self, request: Request, at: dict[str, str]) -> Response:
+        """PATCH or POST /proxies/{proxy}/toxics/{toxic}."""
+        proxy = self.collection[at["proxy"]]
+        proxy.toxic(at["toxic"])  # a missing toxic is told before a bad body
+        return _json(proxy.change_toxic(at["toxic"], bodies.decode(request.body)).shown())
+
+    async def delete_toxic(self, request: Request, at: dict[str, str]) -> Response:
+        """DELETE /proxies/{proxy}/toxics/{toxic}."""
+        proxy = self.collection[at["proxy"]]
+        proxy.remove_toxic(proxy.toxic(at["toxic"]))
+        return Response(204)
+
+    async def extensions(self, request: Request, at: dict[str, str]) -> Response:
+        """GET /prodready/extensions."""
+        return _json(list(extensions.NAMES))
+
+    async def connections(self, request: Request, at: dict[str, str]) -> Response:
+        """GET /prodready/proxies/{proxy}/connections."""
+        return _json(extensions.connections(self.collection[at["proxy"]]))
+
+
+def _route(path: str, **methods: Endpoint) -> tuple[re.Pattern[str], dict[str, Endpoint]]:
+    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path), re.DOTALL), methods
+
+
+_ROUTES = [
+    _route("/version", GET=Api.version),
+    _route("/reset", POST=Api.reset),
+    _route("/populate", POST=Api.populate),
+    _route("/proxies", GET=Api.proxies, POST=Api.create_proxy),
+    _route(
+        "/proxies/{proxy}",
+        GET=Api.proxy,
+        POST=Api.change_proxy,
+        PATCH=Api.change_proxy,
+        DELETE=Api.delete_proxy,
+    ),
+    _route("/proxies/{proxy}/toxics", GET=Api.toxics, POST=Api.create_toxic),
+    _route(
+        "/proxies/{proxy}/toxics/{toxic}",
+        GET=Api.toxic,
+        POST=Api.change_toxic,
+        PATCH=Api.change_toxic,
+        DELETE=Api.delete_toxic,
+    ),
+    _route("/prodready/extensions", GET=Api.extensions),
+    _route("/prodready/proxies/{proxy}/connections", GET=Api.connections),
+]
