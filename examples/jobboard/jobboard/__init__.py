@@ -1,0 +1,1 @@
+"""A job board: the reference service of pytest-prodready."""
