@@ -1,0 +1,89 @@
+"""The end of a rule's test: record the finding, then pass, fail or skip by its verdict."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+
+from pytest_prodready.catalogue import RULES
+from pytest_prodready.findings import Finding, Rule, Verdict
+from pytest_prodready.records import as_data
+from pytest_prodready.suite import RULE_MARK
+from pytest_prodready.target import Target
+from pytest_prodready.verdicts import Outcome, outcome, waived
+
+CONCLUDED = pytest.StashKey[Finding]()
+STARTED = pytest.StashKey[float]()
+PROPERTY = "prodready"
+
+
+def rule_of(item: pytest.Item) -> Rule | None:
+    """The rule that a test proves; None for any other test."""
+    mark = item.get_closest_marker(RULE_MARK)
+    return None if mark is None else RULES[mark.args[0]]
+
+
+def conclusion(item: pytest.Item, target: Target, finding: Finding) -> None:
+    """Record a finding with its test and end the test by the finding's verdict."""
+    finding = waived(finding, target.settings.waivers, date.today())
+    finding = replace(finding, summary=target.redacted(finding.summary))
+    item.stash[CONCLUDED] = finding
+    item.user_properties.append((PROPERTY, json.dumps(payload(item, target, finding))))
+    result = outcome(finding, target.options)
+    if result is Outcome.PASS:
+        return
+    text = f"{finding.verdict}: {finding.summary}"
+    if result is Outcome.SKIP:
+        pytest.skip(text)
+    target.failed = True
+    pytest.fail(f"{finding.rule.id} {text}", pytrace=False)
+
+
+def payload(item: pytest.Item, target: Target, finding: Finding) -> dict[str, Any]:
+    """The finding as it travels to the reports: JSON-safe, without secrets."""
+    rule = finding.rule
+    return {
+        "rule": rule.id,
+        "claim": rule.claim,
+        "verdict": str(finding.verdict),
+        "level": str(rule.level),
+        "checklist": rule.checklist,
+        "summary": finding.summary,
+        "limit": finding.limit,
+        "limits": as_data(dict(finding.limits)),
+        "limit_keys": rule.limits,
+        "why": rule.why,
+        "change": "" if finding.verdict is Verdict.PASSED else finding.remedy,
+        "evidence": _redacted(target, as_data(dict(finding.evidence))),
+        "missing": [str(each) for each in finding.missing],
+        "waived_by": finding.waived_by,
+        "fails": outcome(finding, target.options) is Outcome.FAIL,
+        "duration_s": round(time.monotonic() - item.stash.get(STARTED, time.monotonic()), 3),
+        "reproduce": reproduce(item, target),
+        "nodeid": item.nodeid,
+        "target": str(target.path),
+        "name": target.name,
+        "environment": facts(target),
+    }
+
+
+def reproduce(item: pytest.Item, target: Target) -> str:
+    """The command that runs this test again, from the rootdir."""
+    return " ".join(["pytest", *target.options.as_arguments, f'"{item.nodeid}"'])
+
+
+def facts(target: Target) -> dict[str, Any]:
+    """Backend and versions, as far as they are known by now."""
+    running = target.running
+    versions: Mapping[str, str] = {} if running is None else running.versions
+    return {"backend": target.choice.backend, "why": target.choice.reason, "versions": dict(versions)}
+
+
+def _redacted(target: Target, evidence: Any) -> Any:
+    return json.loads(target.redacted(json.dumps(evidence)))

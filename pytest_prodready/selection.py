@@ -1,0 +1,85 @@
+"""Whether the gate was asked for, and which prodready.toml files are meant."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from _pytest.mark.expression import Expression  # pytest's own reading of -m; it has no public name
+
+from pytest_prodready.catalogue import SUITES
+from pytest_prodready.configuration import FILE_NAME
+
+OTHER_NAMES_LIMIT = 8
+_WORDS = frozenset({"and", "or", "not", "True", "False", "None"})
+
+
+def asked_for(mark_expression: str) -> bool:
+    """Whether `-m` asks for readiness: whether our marks can turn it from false to true.
+
+    `readiness`, `ssl` and `readiness or not slow` do; `not readiness`, `not slow` and `not health` don't.
+    """
+    if not mark_expression:
+        return False
+    try:
+        expression = Expression.compile(mark_expression)
+    except SyntaxError:
+        return False  # pytest itself tells the user
+    names = set(re.findall(r"[A-Za-z_]\w*", mark_expression)) - _WORDS
+    others = sorted(names - {"readiness", *SUITES})[:OTHER_NAMES_LIMIT]
+    return any(
+        not _holds(expression, context) and _holds(expression, {*context, "readiness", suite})
+        for context in _subsets(others)
+        for suite in SUITES
+    )
+
+
+def _holds(expression: Expression, names: Iterable[str]) -> bool:
+    present = frozenset(names)
+    return expression.evaluate(lambda name, /, **_: name in present)
+
+
+def _subsets(names: list[str]) -> Iterable[tuple[str, ...]]:
+    return itertools.chain.from_iterable(itertools.combinations(names, n) for n in range(len(names) + 1))
+
+
+def nearest_file(start: Path, root: Path) -> Path | None:
+    """The prodready.toml in this folder or the nearest one above it, up to the rootdir."""
+    for folder in (start, *start.parents):
+        if (folder / FILE_NAME).is_file():
+            return folder / FILE_NAME
+        if folder == root:
+            return None
+    return None
+
+
+def named_paths(config: pytest.Config) -> tuple[Path, ...]:
+    """The files and folders that the arguments name, without their `::` parts."""
+    base = config.invocation_params.dir
+    return tuple((base / argument.partition("::")[0]).resolve() for argument in config.args)
+
+
+def add_target(config: pytest.Config) -> None:
+    """Append the nearest prodready.toml where no path was given and the arguments miss it."""
+    if config.args_source is pytest.Config.ArgsSource.ARGS:
+        return
+    found = nearest_file(config.invocation_params.dir, config.rootpath) or nearest_file(
+        config.rootpath, config.rootpath
+    )
+    if found is None:
+        return
+    given = named_paths(config)
+    if found not in given and not any(found.is_relative_to(path) for path in given if path.is_dir()):
+        config.args.append(str(found))
+
+
+def named_targets(config: pytest.Config) -> tuple[Path, ...]:
+    """The prodready.toml files that the arguments name, or that lie in a folder that they name."""
+    return tuple(
+        path if path.is_file() else path / FILE_NAME
+        for path in named_paths(config)
+        if path.name == FILE_NAME or (path / FILE_NAME).is_file()
+    )

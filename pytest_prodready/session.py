@@ -1,0 +1,264 @@
+"""The gate's state in one pytest session, and what each hook does with it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from pytest_prodready.conclusion import PROPERTY
+from pytest_prodready.configuration import FILE_NAME, SMALLEST_FILE, load
+from pytest_prodready.environment.select import choose
+from pytest_prodready.errors import ConfigError, ProdreadyError
+from pytest_prodready.fixtures.session import TARGETS, Targets
+from pytest_prodready.options import Options, read_options
+from pytest_prodready.records import Record, new_run_id
+from pytest_prodready.reports import collect, json_report, terminal
+from pytest_prodready.reports.status import StatusLine
+from pytest_prodready.selection import asked_for, named_paths, named_targets
+from pytest_prodready.target import Target
+
+MISCONFIGURED = 4
+
+
+@dataclass
+class Session:
+    """What the hooks share."""
+
+    config: pytest.Config
+    run: str
+    status: StatusLine
+    options: Options | None = None
+    counted: int = 0
+    errors: list[str] = field(default_factory=list)  # each makes the run misconfigured
+    said: list[str] = field(default_factory=list)  # those that a test's failure has already shown
+    findings: collect.Findings = field(default_factory=collect.Findings)
+    previous_sigterm: Any = None
+
+
+SESSION = pytest.StashKey[Session]()
+
+
+def configure(config: pytest.Config) -> None:
+    """Make the session's state; nothing is read or started yet."""
+    worker = getattr(config, "workerinput", None)
+    run = new_run_id() if worker is None else worker["prodready_run"]
+    state = Session(config, run, StatusLine(enabled=worker is None and asked_for(config.option.markexpr)))
+    config.stash[SESSION] = state
+    config.stash[TARGETS] = Targets(lambda path: _make_target(state, path), config.rootpath)
+    if worker is None:
+        config.pluginmanager.register(Gatherer(state), "prodready-gatherer")
+    if config.pluginmanager.hasplugin("xdist") and worker is None:
+        from pytest_prodready.plugin import XdistHooks  # noqa: PLC0415 - its hooks need xdist
+
+        config.pluginmanager.register(XdistHooks(), "prodready-xdist")
+    if asked_for(config.option.markexpr) and worker is None and config.option.verbose == 0:
+        config.option.verbose = 1  # a line for each rule
+
+
+def _make_target(state: Session, path: Path) -> Target:
+    options = state.options or read_options(state.config)
+    settings = load(path, profile=options.profile, variables=os.environ, assignments=options.assignments)
+    choice = choose(options.backend, settings)
+    record = Record.create(path.parent, state.run)
+    return Target(path, settings, options, choice, record, state.status.update)
+
+
+def unconfigure(config: pytest.Config) -> None:
+    """Stop what is left (a session may have ended anywhere), and forget the state."""
+    state = config.stash.get(SESSION, None)
+    if state is None:
+        return
+    stop_all(config)
+    state.status.close()
+    if state.previous_sigterm is not None:
+        signal.signal(signal.SIGTERM, state.previous_sigterm)
+        state.previous_sigterm = None
+
+
+def run_id(config: pytest.Config) -> str:
+    """The run's id, shared by all workers."""
+    return config.stash[SESSION].run
+
+
+def check(config: pytest.Config) -> None:
+    """Read options and every named target now, so that what is wrong is said before anything starts."""
+    state = config.stash[SESSION]
+    relevant = asked_for(config.option.markexpr) or any(p.name == FILE_NAME for p in named_paths(config))
+    if not relevant:
+        return
+    try:
+        state.options = read_options(config)
+        for path in named_targets(config):
+            config.stash[TARGETS].at(path)
+    except ConfigError as error:
+        if hasattr(config, "workerinput"):
+            return  # the controller has said it
+        raise pytest.UsageError(*_lines(error)) from None
+    _end_cleanly_on_sigterm(state)
+
+
+def _lines(error: ProdreadyError) -> list[str]:
+    return [
+        f"prodready: {line}" if number == 0 else line
+        for number, line in enumerate(error.message.splitlines())
+    ]
+
+
+def usable(config: pytest.Config, path: Path) -> bool:
+    """Whether this prodready.toml can be read; what is wrong with it is kept for raise_collected_errors."""
+    try:
+        config.stash[TARGETS].at(path)
+    except ConfigError as error:
+        config.stash[SESSION].errors.append(error.message)
+        return False
+    return True
+
+
+def raise_collected_errors(config: pytest.Config) -> None:
+    """End the collection where a prodready.toml that was found on the way isn't right."""
+    errors = config.stash[SESSION].errors
+    if errors and not hasattr(config, "workerinput"):
+        raise pytest.UsageError(*[line for text in errors for line in _lines(ConfigError(text))])
+
+
+def header(config: pytest.Config) -> list[str]:
+    """A line for each target that is known by now, and one for what it will run on."""
+    if not (asked_for(config.option.markexpr) or any(p.name == FILE_NAME for p in named_paths(config))):
+        return []
+    return [line for target in config.stash[TARGETS].all() for line in terminal.header(target)]
+
+
+def count(session: pytest.Session) -> None:
+    """Count what was collected for readiness; none at all is an error."""
+    state = session.config.stash[SESSION]
+    state.counted = sum(item.get_closest_marker("readiness") is not None for item in session.items)
+    if not asked_for(session.config.option.markexpr) or state.counted or session.testsfailed:
+        return
+    if (
+        session.config.option.keyword
+        or hasattr(session.config, "workerinput")
+        or _distributed(session.config)
+    ):
+        return
+    if session.config.getoption("lf", False):
+        return
+    raise pytest.UsageError(*nothing_found(session.config))
+
+
+def _distributed(config: pytest.Config) -> bool:
+    return bool(getattr(config.option, "dist", "no") != "no" or getattr(config.option, "tx", None))
+
+
+def nothing_found(config: pytest.Config) -> list[str]:
+    """What to say when readiness was asked for and there is nothing to check."""
+    looked = [f"  tried: {path}" for path in named_paths(config)]
+    return [
+        f"prodready: -m {config.option.markexpr}: there is nothing to check",
+        f"  looked for: {FILE_NAME} in the rootdir {config.rootpath} and below what was named",
+        *looked,
+        f"  do: write {config.rootpath / FILE_NAME}; the smallest useful file is:",
+        "",
+        *SMALLEST_FILE.splitlines(),
+    ]
+
+
+def target(item: pytest.Item) -> Target:
+    """The target of a rule's test; raises ConfigError when there is none."""
+    found = item.config.stash[TARGETS].of(item)
+    if found is None:
+        raise ConfigError(f"there is no {FILE_NAME} for this test", source=str(item.path))
+    return found
+
+
+def stop_target(item: pytest.Item, error: ProdreadyError) -> None:
+    """Note that a target's environment could not be started: the run is misconfigured."""
+    state = item.config.stash[SESSION]
+    if error.message not in state.errors:
+        state.errors.append(error.message)
+        state.said.append(error.message)
+
+
+def leave(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Stop the environment of a target when the next test belongs to another one."""
+    targets = item.config.stash[TARGETS]
+    mine = targets.file_for(item.path)
+    if mine is None or (nextitem is not None and targets.file_for(nextitem.path) == mine):
+        return
+    for known in targets.all():
+        if known.path == mine:
+            known.stop()
+
+
+class Gatherer:
+    """Gathers findings from the reports of tests, which also come from other processes."""
+
+    def __init__(self, state: Session) -> None:
+        self._state = state
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the finding that a report carries; make room for pytest's own line."""
+        self._state.status.clear()
+        if report.when != "call":
+            return
+        for name, value in report.user_properties:
+            if name == PROPERTY:
+                self._state.findings.add(str(value))
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Let the status follow the running test."""
+        self._state.status.follow(nodeid)
+
+
+def stop_all(config: pytest.Config) -> None:
+    """Stop every environment of this process."""
+    for known in config.stash[TARGETS].all():
+        known.stop()
+
+
+def worker_ended(config: pytest.Config, output: dict[str, Any]) -> None:
+    """Take over a worker's count and errors."""
+    state = config.stash[SESSION]
+    state.counted += output.get("prodready_counted", 0)
+    state.errors += [text for text in output.get("prodready_errors", ()) if text not in state.errors]
+
+
+def finish(session: pytest.Session) -> None:
+    """Write the reports (controller), or hand count and errors to the controller (worker)."""
+    config = session.config
+    state = config.stash[SESSION]
+    if (output := getattr(config, "workeroutput", None)) is not None:
+        output["prodready_counted"] = state.counted
+        output["prodready_errors"] = state.errors
+        return
+    if _distributed(config) and asked_for(config.option.markexpr) and not state.counted and not state.errors:
+        state.errors.append("\n".join(nothing_found(config)))
+    if state.errors:
+        session.exitstatus = MISCONFIGURED
+    state.status.clear()
+    for report in state.findings.by_target():
+        json_report.write(report, state.run, state.errors)
+
+
+def summary(terminalreporter: Any) -> None:
+    """Print the table of rules, the details of what isn't passed, and the verdict."""
+    state = terminalreporter.config.stash[SESSION]
+    terminal.summary(terminalreporter, state.findings.by_target(), state.run, state.errors)
+
+
+def _end_cleanly_on_sigterm(state: Session) -> None:
+    """Turn SIGTERM into the same orderly end that Ctrl-C has; pytest alone would die at once."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt("SIGTERM")
+
+    state.previous_sigterm = signal.signal(signal.SIGTERM, interrupt)

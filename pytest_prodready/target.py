@@ -1,0 +1,231 @@
+"""One prodready.toml in one pytest session: its settings, its environment, what was measured so far."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pytest_prodready.environment.environment import Environment, configured
+from pytest_prodready.environment.select import Choice
+from pytest_prodready.errors import ProdreadyError
+from pytest_prodready.findings import Capability
+from pytest_prodready.options import Options
+from pytest_prodready.probes.traffic import Traffic
+from pytest_prodready.records import Record, as_data, returned_type
+from pytest_prodready.settings import Settings
+
+Progress = Callable[[str], None]
+
+
+class Unmeasured(Exception):
+    """A probe could not measure, and why."""
+
+
+class EnvironmentBroken(Exception):
+    """The environment could not be started; the whole target can't be judged."""
+
+    def __init__(self, error: ProdreadyError) -> None:
+        self.error = error
+        super().__init__(error.message)
+
+
+@dataclass
+class Target:
+    """What belongs to one target: started lazily, stopped once."""
+
+    path: Path
+    settings: Settings
+    options: Options
+    choice: Choice
+    record: Record
+    progress: Progress
+    broken: ProdreadyError | None = None
+    failed: bool = False
+    _environment: Environment | None = None
+    _traffic: Traffic | None = None
+    _measurements: dict[str, Any] = field(default_factory=dict)
+    _unmeasured: dict[str, str] = field(default_factory=dict)
+    _judged: Record | None = None
+
+    @property
+    def name(self) -> str:
+        """The service's name."""
+        return self.settings.service.name
+
+    @property
+    def running(self) -> Environment | None:
+        """The environment if it is up."""
+        return self._environment
+
+    def planned_capabilities(self) -> frozenset[Capability]:
+        """What the configuration promises, before anything is started."""
+        if self.options.judge is not None:
+            return frozenset(Capability(name) for name in self._recorded().read_run()["capabilities"])
+        return configured(self.settings, self.options.allow_destructive)
+
+    def environment(self) -> Environment:
+        """The running environment, started on first use; raises EnvironmentBroken when it can't be."""
+        if self.broken is not None:
+            raise EnvironmentBroken(self.broken)
+        if self._environment is None:
+            try:
+                self._environment = self._started()
+            except ProdreadyError as error:
+                self.broken = error
+                raise EnvironmentBroken(error) from None
+        return self._environment
+
+    def _started(self) -> Environment:
+        if self.options.judge is not None:
+            raise ProdreadyError(
+                "nothing is started while recorded measurements are judged", source="--prodready-judge"
+            )
+        environment = Environment.start(
+            self.settings,
+            folder=self.path.parent,
+            backend=self.choice.backend,
+            allow_destructive=self.options.allow_destructive,
+            progress=self.progress,
+        )
+        self.record.write_run(
+            {
+                "target": self.name,
+                "backend": self.choice.backend,
+                "versions": dict(environment.versions),
+                "capabilities": sorted(environment.capabilities),
+            }
+        )
+        return environment
+
+    def traffic(self) -> Traffic:
+        """The sender of requests to the service."""
+        if self._traffic is None:
+            application = self.environment().application
+            if application is None:
+                raise Unmeasured("there is no service to send requests to")
+            self._traffic = Traffic(application.base_url, self.settings.requests)
+        return self._traffic
+
+    def measure(
+        self,
+        name: str,
+        probe: Callable[..., Any],
+        arguments: Callable[[], Mapping[str, Any]],
+        exclusive: bool,
+    ) -> Any:
+        """The probe's measurement: made once, recorded, or read back where a run is judged again."""
+        if name in self._unmeasured:
+            raise Unmeasured(self._unmeasured[name])
+        if name not in self._measurements:
+            try:
+                if self.options.judge is not None:
+                    self._measurements[name] = self._read_back(name, probe)
+                else:
+                    self._measurements[name] = self._measured(name, probe, arguments, exclusive)
+            except Unmeasured as reason:
+                self._unmeasured[name] = str(reason)
+                raise
+        return self._measurements[name]
+
+    def _measured(
+        self,
+        name: str,
+        probe: Callable[..., Any],
+        arguments: Callable[[], Mapping[str, Any]],
+        exclusive: bool,
+    ) -> Any:
+        values = arguments()
+        environment = self.environment()
+        with _alone() if exclusive else _nothing():
+            try:
+                if environment.application is not None:
+                    environment.application.ensure_ready()
+                measurement = probe(**values)
+            except Exception as failure:
+                raise Unmeasured(self._explained(name, failure)) from failure
+        self.record.write_measurement(name, measurement)
+        return measurement
+
+    def _explained(self, name: str, failure: Exception) -> str:
+        """One line for the user; the traceback goes to the run's folder, without secrets."""
+        text = self.redacted("".join(traceback.format_exception(failure)))
+        path = self.record.write_text(f"measurements/{name}.error.txt", text)
+        reason = self.redacted(str(failure).splitlines()[0] if str(failure) else type(failure).__name__)
+        if not isinstance(failure, ProdreadyError):
+            reason = f"{type(failure).__name__}: {reason}"
+        return f"the measurement failed: {reason} (all of it: {self.shown(path)})"
+
+    def _read_back(self, name: str, probe: Callable[..., Any]) -> Any:
+        try:
+            return self._recorded().read_measurement(name, returned_type(probe))
+        except FileNotFoundError:
+            raise Unmeasured(f"{name} is not recorded in {self.options.judge}") from None
+        except ValueError as failure:
+            raise Unmeasured(f"{name} was recorded by another version: {failure}") from None
+
+    def _recorded(self) -> Record:
+        if self._judged is None:
+            assert self.options.judge is not None
+            self._judged = Record(self.options.judge)
+        return self._judged
+
+    def evidence(self, names: list[str]) -> dict[str, Any]:
+        """The measurements of these names as JSON-safe data."""
+        return {name: as_data(self._measurements[name]) for name in names if name in self._measurements}
+
+    def redacted(self, text: str) -> str:
+        """The text without any password of this environment."""
+        return text if self._environment is None else self._environment.redact(text)
+
+    def shown(self, path: Path) -> str:
+        """A path as the user would type it."""
+        try:
+            return str(path.relative_to(Path.cwd()))
+        except ValueError:
+            return str(path)
+
+    def stop(self) -> None:
+        """Keep the logs, then stop all that was started; harmless when nothing was."""
+        if self._traffic is not None:
+            self._traffic.close()
+            self._traffic = None
+        environment, self._environment = self._environment, None
+        if environment is None:
+            return
+        self._keep_logs(environment)
+        if self.options.keep and self.failed:
+            environment.keep()
+            return
+        environment.stop()
+
+    def _keep_logs(self, environment: Environment) -> None:
+        for name, text in environment.logs().items():
+            self.record.write_text(f"logs/{name}.log", environment.redact(text))
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Hold the lock between the workers of one session: none measures time while another loads the machine."""
+    session = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    if session is None:
+        yield
+        return
+    path = Path(tempfile.gettempdir()) / f"prodready-{os.getuid()}-{session}.lock"
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(lock, fcntl.LOCK_UN)
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
