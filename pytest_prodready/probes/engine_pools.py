@@ -285,7 +285,7 @@ async def in_thread(call: Callable[[], T]) -> T:
         if failure is not None:
             done.set_exception(failure)
         else:
-            done.set_result(result)
+            done.set_result(result)  # type: ignore[arg-type]
 
     def run() -> None:
         try:
