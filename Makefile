@@ -1,0 +1,54 @@
+# Two commands matter: `make readiness` runs the gate on the example, `make test` passes the tests.
+# Both set up everything they need in $(VENV); nothing is installed outside of it.
+
+PYTHON ?= python3
+VENV ?= .venv
+WORKERS ?= auto
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help readiness test proof lint types bench docs clean
+
+help:  ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+readiness: $(VENV)/.gate  ## set everything up and run the gate on the example
+	$(BIN)/python -m pytest -m readiness
+
+test: $(VENV)/.dev  ## set everything up and run the tests
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+proof: $(VENV)/.dev  ## run every rule on every specimen (long)
+	$(BIN)/python -m tests.proof
+
+lint: $(VENV)/.dev  ## check style
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/.dev  ## check types
+	$(BIN)/mypy
+	cd examples/jobboard && $(CURDIR)/$(BIN)/mypy
+
+bench: $(VENV)/.dev  ## measure ready times and the fault proxy
+	$(BIN)/python bench/bench_environment.py
+	$(BIN)/python bench/bench_faultproxy.py
+
+docs: $(VENV)/.dev  ## write docs/rules.md from the catalogue
+	$(BIN)/python -m pytest_prodready.reports.rules > docs/rules.md
+
+clean:  ## remove what was set up
+	rm -rf $(VENV) .prodready .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.gate: pyproject.toml | $(VENV)/bin/python
+	$(PIP) install -e '.[embedded,example]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	$(PIP) install -e '.[dev]'
+	@touch $@ $(VENV)/.gate

@@ -1,0 +1,5 @@
+"""The repository's own pytest set-up."""
+
+from __future__ import annotations
+
+pytest_plugins = ["pytester"]

@@ -1,0 +1,108 @@
+"""prodready.toml: overlays, and errors that say file, line, key, value and the nearest valid key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_prodready.configuration import SMALLEST_FILE, line_of, load
+from pytest_prodready.errors import ConfigError
+
+MINIMAL = '[service]\nname = "shop"\ncommand = "serve --port {port}"\n'
+
+
+def write(folder: Path, text: str) -> Path:
+    """A prodready.toml with this text."""
+    path = folder / "prodready.toml"
+    path.write_text(text)
+    return path
+
+
+def refused(folder: Path, text: str, **options: object) -> str:
+    """The message with which this file is refused."""
+    with pytest.raises(ConfigError) as caught:
+        load(write(folder, text), **options)  # type: ignore[arg-type]
+    return str(caught.value)
+
+
+def test_smallest_file_is_valid(tmp_path: Path) -> None:
+    """The file that messages show to newcomers is accepted as it stands."""
+    assert load(write(tmp_path, SMALLEST_FILE)).service.name == "jobboard"
+
+
+def test_option_beats_variable_beats_file_beats_default(tmp_path: Path) -> None:
+    """Values come from the nearest place that sets them."""
+    path = write(tmp_path, MINIMAL + "[pool]\nsize = 1\nworkers = 1\nreplicas = 1\n")
+    variables = {"PRODREADY_POOL__SIZE": "2", "PRODREADY_POOL__WORKERS": "2"}
+    pool = load(path, variables=variables, assignments=["pool.size=3"]).pool
+    assert (pool.size, pool.workers, pool.replicas, pool.refuse_within_s) == (3, 2, 1, 2.0)
+
+
+def test_profile_is_laid_over_the_file(tmp_path: Path) -> None:
+    """A profile changes the keys that it names and leaves the others of the same table."""
+    text = MINIMAL + "[pool]\nsize = 1\nreplicas = 2\n[profiles.staging.pool]\nsize = 9\n"
+    pool = load(write(tmp_path, text), profile="staging").pool
+    assert (pool.size, pool.replicas) == (9, 2)
+
+
+def test_unknown_profile_names_the_nearest(tmp_path: Path) -> None:
+    """A misspelt profile is refused with the nearest one."""
+    text = MINIMAL + "[profiles.staging.pool]\nsize = 9\n"
+    assert "did you mean staging?" in refused(tmp_path, text, profile="stagin")
+
+
+def test_unknown_key_names_line_and_nearest_key(tmp_path: Path) -> None:
+    """A misspelt key is refused with its line and the key that was meant."""
+    message = refused(tmp_path, MINIMAL + "[pool]\n\nsizes = 3\n")
+    assert "unknown key pool.sizes" in message
+    assert "prodready.toml:6" in message
+    assert "did you mean size?" in message
+
+
+def test_wrong_type_names_value_and_source(tmp_path: Path) -> None:
+    """A value of the wrong type is shown with the place that it came from."""
+    message = refused(tmp_path, MINIMAL, variables={"PRODREADY_POOL__SIZE": "many"})
+    assert "pool.size" in message
+    assert "'many'" in message
+    assert "environment variable PRODREADY_POOL__SIZE" in message
+
+
+def test_secret_values_are_not_shown(tmp_path: Path) -> None:
+    """A URL that may hold a password is never repeated."""
+    message = refused(tmp_path, MINIMAL + '[postgres]\nurls = "postgresql://u:hunter2@h/d"\n')
+    assert "hunter2" not in message
+
+
+def test_several_errors_come_in_one_message(tmp_path: Path) -> None:
+    """All that is wrong is said at once."""
+    message = refused(tmp_path, MINIMAL + '[pool]\nsize = "x"\n[health]\nliveness = "live"\n')
+    assert "2 errors" in message
+    assert "health.liveness" in message
+
+
+def test_broken_toml_names_the_line(tmp_path: Path) -> None:
+    """A file that isn't TOML is refused with the line."""
+    assert "prodready.toml:2" in refused(tmp_path, "[service]\nname = shop\n")
+
+
+def test_missing_service_shows_the_smallest_file(tmp_path: Path) -> None:
+    """Without [service] the message shows what to write."""
+    assert SMALLEST_FILE in refused(tmp_path, "[pool]\nsize = 3\n")
+
+
+def test_command_and_url_exclude_each_other(tmp_path: Path) -> None:
+    """A service is either started or found."""
+    assert "exclude each other" in refused(tmp_path, MINIMAL + 'url = "http://localhost:1"\n')
+
+
+def test_bypass_must_name_a_rule(tmp_path: Path) -> None:
+    """A bypass of a rule that doesn't exist would silently do nothing: it is refused."""
+    message = refused(tmp_path, MINIMAL + '[bypass]\n"pool.bounde" = "we know"\n')
+    assert "did you mean pool.bounded?" in message
+
+
+def test_line_of_finds_arrays_of_tables() -> None:
+    """The second [[requests]] has lines of its own."""
+    text = '[[requests]]\npath = "/a"\n[[requests]]\nmethod = "GET"\npath = "b"\n'
+    assert line_of(text, ("requests", 1, "path")) == 5
