@@ -1,0 +1,83 @@
+"""The Redis that the service uses, as probes see it: ours or the user's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote, unquote, urlsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from pytest_prodready.environment.redis import RedisServer
+from pytest_prodready.environment.service import Endpoint
+from pytest_prodready.errors import ServerError
+from pytest_prodready.faults import Proxied
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """A Redis with its address, its proxy and how to sign in."""
+
+    endpoint: Endpoint
+    origin: Literal["gate", "external"]
+    version: str
+    password: str = field(repr=False)
+    tls: bool = False
+    user: str = ""
+    number: str = "0"
+    ca_file: Path | None = None
+    server: RedisServer | None = None
+    proxied: Proxied | None = None
+
+    @classmethod
+    def external(cls, url: str, ca_file: Path | None) -> Cache:
+        """The handle of a Redis that the user owns."""
+        parts = urlsplit(url)
+        return cls(
+            endpoint=Endpoint(parts.hostname or "localhost", parts.port or 6379),
+            origin="external",
+            version="",
+            password=unquote(parts.password or ""),
+            tls=parts.scheme == "rediss",
+            user=unquote(parts.username or ""),
+            number=parts.path.strip("/") or "0",
+            ca_file=ca_file,
+        )
+
+    @property
+    def reached_at(self) -> Endpoint:
+        """Where the service reaches it: the proxy if there is one."""
+        return Endpoint(self.proxied.host, self.proxied.port) if self.proxied else self.endpoint
+
+    def url(self, endpoint: Endpoint | None = None) -> str:
+        """The URL for clients, through the proxy unless another address is given."""
+        scheme = "rediss" if self.tls else "redis"
+        secured = f"?ssl_ca_certs={quote(str(self.ca_file))}" if self.tls and self.ca_file else ""
+        account = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}@"
+        return f"{scheme}://{account}{endpoint or self.reached_at}/{self.number}{secured}"
+
+    def client(self, *, timeout_s: float = 5.0) -> redis.Redis:
+        """A client of our own that goes straight to the server, tries once and gives up in time."""
+        if self.server is None:
+            return self._client(self.url(self.endpoint), timeout_s)
+        if self.server.paused or not self.server.alive:
+            raise ServerError("Redis is paused or not running, so it can't be asked.", value=self.endpoint)
+        plain = self.server.plain_endpoint
+        return self._client(f"redis://:{quote(self.password, safe='')}@{plain}/{self.number}", timeout_s)
+
+    def log_tail(self, lines: int = 20) -> str:
+        """The last lines of the server's log, where it is ours."""
+        return self.server.log_tail(lines) if self.server else ""
+
+    @staticmethod
+    def _client(url: str, timeout_s: float) -> redis.Redis:
+        options: dict[str, Any] = {
+            "socket_timeout": timeout_s,
+            "socket_connect_timeout": timeout_s,
+            "retry": Retry(NoBackoff(), 0),
+            "decode_responses": True,
+        }
+        return redis.Redis.from_url(url, **options)

@@ -1,0 +1,80 @@
+"""What a configuration promises, before anything is started."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pytest_prodready.environment.placeholders import servers_named
+from pytest_prodready.findings import Capability
+from pytest_prodready.settings import PostgresSettings, RedisSettings, Settings
+
+Origin = Literal["gate", "external"]
+
+
+def postgres_origin(settings: Settings) -> Origin | None:
+    """Whose Postgres the service uses: the gate's, the user's own, or none."""
+    return _origin(settings, settings.postgres, "postgres")
+
+
+def redis_origin(settings: Settings) -> Origin | None:
+    """Whose Redis the service uses: the gate's, the user's own, or none."""
+    return _origin(settings, settings.redis, "redis")
+
+
+def configured(settings: Settings, allow_destructive: bool = False) -> frozenset[Capability]:
+    """The capabilities that this configuration has when all of it starts."""
+    has = {
+        Capability.SERVICE: True,
+        Capability.PROCESS: settings.service.command is not None,
+        Capability.REQUESTS: bool(settings.traffic),
+        Capability.ERROR_REQUESTS: bool(settings.errors),
+        Capability.WRITES: settings.writes is not None,
+        Capability.POOL: settings.pool.size is not None,
+        Capability.ENGINE: settings.service.engine is not None,
+        Capability.LIVENESS: settings.health.liveness is not None,
+        Capability.READINESS: settings.health.readiness is not None,
+        Capability.DEEP: settings.health.deep is not None,
+        **_of_postgres(settings),
+        **_of_redis(settings),
+        **_of_all_servers(settings, allow_destructive),
+    }
+    return frozenset(capability for capability, there in has.items() if there)
+
+
+def _origin(settings: Settings, table: PostgresSettings | RedisSettings | None, name: str) -> Origin | None:
+    if table is not None and table.url is not None:
+        return "external"
+    if settings.service.command is None:
+        return None  # a server of ours would be one that the service doesn't know
+    return "gate" if table is not None or name in servers_named(settings) else None
+
+
+def _of_postgres(settings: Settings) -> dict[Capability, bool]:
+    origin, table = postgres_origin(settings), settings.postgres or PostgresSettings()
+    external = origin == "external"
+    return {
+        Capability.DATABASE: origin is not None,
+        Capability.ADMIN: origin == "gate" or (external and table.admin_url is not None),
+        Capability.SERVER_HBA: external or (origin == "gate" and table.hba is not None),
+        Capability.SERVER_SETTINGS: external or (origin == "gate" and table.settings is not None),
+        Capability.SERVER_CERTIFICATE: external or (origin == "gate" and table.certificate is not None),
+    }
+
+
+def _of_redis(settings: Settings) -> dict[Capability, bool]:
+    origin, table = redis_origin(settings), settings.redis or RedisSettings()
+    by_url = table.url is not None and table.url.get_secret_value().startswith("rediss:")
+    return {
+        Capability.REDIS: origin is not None,
+        Capability.REDIS_OPTIONAL: origin is not None and table.optional,
+        Capability.REDIS_TLS: origin is not None and (table.tls or by_url),
+    }
+
+
+def _of_all_servers(settings: Settings, allow_destructive: bool) -> dict[Capability, bool]:
+    origins = {postgres_origin(settings), redis_origin(settings)}
+    all_ours = settings.service.command is not None and "external" not in origins
+    return {
+        Capability.FAULT_PROXY: "gate" in origins,
+        Capability.DESTRUCTIVE: all_ours or allow_destructive,
+    }

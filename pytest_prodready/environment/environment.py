@@ -1,0 +1,182 @@
+"""Everything that one target needs, started together and stopped together."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+from pytest_prodready.environment import placeholders
+from pytest_prodready.environment.application import Application, GivenApplication, Recipe
+from pytest_prodready.environment.cache import Cache
+from pytest_prodready.environment.capabilities import configured
+from pytest_prodready.environment.certificates import Authority
+from pytest_prodready.environment.database import Database
+from pytest_prodready.environment.logs import tail
+from pytest_prodready.environment.runs import Run, sweep
+from pytest_prodready.environment.secrets import Redactor
+from pytest_prodready.environment.servers import Servers, plan
+from pytest_prodready.faults import FaultProxy
+from pytest_prodready.findings import Capability
+from pytest_prodready.settings import Settings
+
+Progress = Callable[[str], None]
+STOP_GRACE_S = 5.0
+KEPT_LOG_LINES = 5000
+
+__all__ = ["Environment", "configured"]
+
+
+class Environment:
+    """The running servers, proxies and service of one target."""
+
+    def __init__(self, settings: Settings, folder: Path, backend: str) -> None:
+        self.backend = backend
+        self.authority: Authority
+        self.run: Run
+        self.database: Database | None = None
+        self.cache: Cache | None = None
+        self.faults: FaultProxy | None = None
+        self.application: Application | None = None
+        self.capabilities: frozenset[Capability] = frozenset()
+        self.versions: Mapping[str, str] = {}
+        self.redact = Redactor()
+        self._settings, self._folder = settings, folder
+        self._recipe: Recipe
+        self._servers: Servers | None = None
+        self._cleanup = ExitStack()
+
+    @classmethod
+    def start(
+        cls,
+        settings: Settings,
+        *,
+        folder: Path,
+        backend: str = "processes",
+        allow_destructive: bool = False,
+        progress: Progress = lambda _: None,
+    ) -> Environment:
+        """Start what the settings ask for; on any failure all of it is stopped again."""
+        placeholders.check(settings)
+        environment = cls(settings, folder.resolve(), backend)
+        try:
+            environment._start(progress)
+        except BaseException:
+            environment.stop()
+            raise
+        environment.capabilities = configured(settings, allow_destructive)
+        return environment
+
+    @property
+    def service_folder(self) -> Path:
+        """The folder that the service runs in."""
+        return self._recipe.cwd
+
+    def service_env(self) -> dict[str, str]:
+        """[service] env with its placeholders filled, for code that runs in this process."""
+        return self._recipe.variables(self.application.port if self.application else 0)
+
+    def logs(self) -> dict[str, str]:
+        """The logs of the service and the servers by name, without passwords."""
+        files = sorted(self.run.folder.glob("*.log"))
+        return {file.stem: self.redact(tail(file, KEPT_LOG_LINES)) for file in files}
+
+    def stop(self) -> None:
+        """Stop everything and remove its files; harmless when done before."""
+        self._cleanup.close()
+
+    def keep(self) -> tuple[str, ...]:
+        """Leave everything running until the next run's sweep; returns how to reach it."""
+        if self.database is not None:
+            self.database.close()
+        if self._servers is not None:
+            self._servers.outlive_us()
+        self.run.abandon()
+        self._cleanup.pop_all()
+        return self.reached_at()
+
+    def reached_at(self) -> tuple[str, ...]:
+        """The addresses of what runs; they hold passwords of servers that exist only for this run."""
+        found = [f"logs and data: {self.run.folder}"]
+        if self.application is not None:
+            found.append(f"service: {self.application.base_url}")
+        if self.database is not None:
+            found.append(f"postgres: {self.database.url()}")
+        if self.cache is not None:
+            found.append(f"redis: {self.cache.url()}")
+        return tuple(found)
+
+    def __repr__(self) -> str:
+        return f"<Environment {self.backend} of {self._settings.service.name}>"
+
+    def _start(self, progress: Progress) -> None:
+        for swept in sweep():
+            progress(f"cleaned up after run {swept.run}, which died: {swept.processes} processes ended")
+        self.run = Run.open()
+        self._cleanup.callback(self.run.close)
+        self.authority = Authority(self.run.folder)
+        self._start_servers(progress)
+        self._start_service(progress)
+
+    def _start_servers(self, progress: Progress) -> None:
+        servers = plan(self._settings, self._folder, self.run, self.authority, self.redact)
+        self._servers = servers
+        self._cleanup.callback(servers.discard)
+        self.versions = {**servers.versions(), "python": platform.python_version()}
+        for name in servers.starting():
+            progress(f"starting {name}")
+        jobs = servers.jobs()
+        with ThreadPoolExecutor(max_workers=max(1, len(jobs))) as threads:
+            started = [threads.submit(job) for job in jobs]
+        for result in started:
+            result.result()
+        self.database, self.cache = servers.database(), servers.cache()
+        if self.database is not None:
+            self._cleanup.callback(self.database.close)
+        self.faults = servers.faults()
+        self.versions = {**servers.versions(), "python": platform.python_version()}
+
+    def _start_service(self, progress: Progress) -> None:
+        service = self._settings.service
+        self._recipe = Recipe(
+            service, self._folder, self._values(), self._settings.health.readiness, self.redact
+        )
+        if service.url is not None:
+            self.application = GivenApplication(self.run, self._recipe)
+            progress(f"asking {self.application.base_url}")
+            self.application.start()
+            return
+        application = Application(self.run, self._recipe)
+        self.application = application
+        self._cleanup.callback(application.discard)
+        self._cleanup.callback(application.stop, STOP_GRACE_S)
+        for command in service.setup:
+            progress(f"setting up: {command}")
+        application.set_up()
+        progress(f"starting {service.name}")
+        application.start()
+
+    def _values(self) -> dict[str, str]:
+        values = {"python": sys.executable}
+        if self.database is not None:
+            values |= _named("postgres", self.database)
+        if self.cache is not None:
+            values |= _named("redis", self.cache)
+        return values
+
+
+def _named(name: str, server: Database | Cache) -> dict[str, str]:
+    where = server.reached_at
+    values = {
+        "url": server.url(),
+        "host": where.host,
+        "port": str(where.port),
+        "password": server.password,
+        "ca_file": str(server.ca_file or ""),
+    }
+    if isinstance(server, Database):
+        values |= {"user": server.user, "database": server.name}
+    return {f"{name}.{part}": value for part, value in values.items()}

@@ -1,0 +1,294 @@
+"""A PostgreSQL server of our own, as a local process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+from psycopg import sql
+
+from pytest_prodready.environment import leftovers
+from pytest_prodready.environment.binaries import PostgresBinaries
+from pytest_prodready.environment.certificates import Authority
+from pytest_prodready.environment.logs import tail
+from pytest_prodready.environment.places import give_to_server_user
+from pytest_prodready.environment.ports import LOOPBACK
+from pytest_prodready.environment.postgres_config import (
+    Account,
+    Layout,
+    UserConfig,
+    in_their_words,
+    pg_hba_conf,
+    postgresql_conf,
+)
+from pytest_prodready.environment.postgres_template import SUPERUSER, copy_template
+from pytest_prodready.environment.runs import Run
+from pytest_prodready.environment.secrets import new_password
+from pytest_prodready.environment.service import Endpoint
+from pytest_prodready.errors import ServerError
+
+READY_WITHIN_S = 60.0  # recovery after a crash included
+PORT_ATTEMPTS = 3
+
+
+class PostgresServer:
+    """A PostgreSQL that can be stopped, killed, frozen and started again on the same data and address."""
+
+    def __init__(
+        self,
+        run: Run,
+        binary: PostgresBinaries,
+        authority: Authority,
+        account: Account,
+        config: UserConfig | None = None,
+    ) -> None:
+        self.binary = binary
+        self.account = account
+        self.folder = run.subfolder("postgres", for_server=True)
+        self.log_file = run.folder / "postgres.log"
+        self.admin_password = new_password()
+        self.paused = False
+        self._run, self._config = run, config or UserConfig()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.RLock()
+        self._layout = Layout(
+            data=self.folder / "data",
+            socket=self.folder,
+            hba=self.folder / "pg_hba.conf",
+            ident=self.folder / "pg_ident.conf",
+            port=run.ports.reserve(),
+            certificate=authority.issue(self.folder, "localhost", LOOPBACK),
+        )
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it listens."""
+        return Endpoint(LOOPBACK, self._layout.port)
+
+    @property
+    def version(self) -> str:
+        """Its version number."""
+        return self.binary.version
+
+    @property
+    def alive(self) -> bool:
+        """Whether its main process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def create(self) -> None:
+        """Make its data directory, start it, and make the service's role and database."""
+        template_password = copy_template(self.binary, self._layout.data)
+        self._layout.ident.touch()
+        self._layout.hba.write_text(pg_hba_conf(self.account, self._config))
+        certificate = self._layout.certificate
+        give_to_server_user(self._layout.ident, self._layout.hba, certificate.cert_file, certificate.key_file)
+        self._start_on_free_port()
+        with self.connect("postgres", password=template_password) as admin:
+            self._make_role_and_database(admin)
+        with self.connect(self.account.database) as admin:
+            admin.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+
+    def start(self) -> None:
+        """Start it on its data and port, and wait until it accepts connections."""
+        with self._lock:
+            if self.alive:
+                return
+            conf = self.folder / "postgresql.conf"
+            conf.write_text(postgresql_conf(self._layout, self._config))
+            give_to_server_user(conf)
+            self._process = self._run.spawn(
+                [self.binary.folder / "postgres", "-D", self._layout.data, "-c", f"config_file={conf}"],
+                env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", **self.binary.env},
+                cwd=self.folder,
+                log=self.log_file,
+                as_server=True,
+            )
+            self.paused = False
+            self._wait_until_ready(conf)
+
+    def stop(self, *, within_s: float = 20.0) -> None:
+        """Shut it down fast: open transactions are rolled back, the data is consistent."""
+        self._end(signal.SIGINT, within_s)
+
+    def discard(self) -> None:
+        """Shut it down at once, for data that nobody needs any more."""
+        self._end(signal.SIGQUIT, within_s=5.0)
+        self._run.ports.release(self._layout.port)
+
+    def restart(self) -> None:
+        """Stop it and start it again."""
+        self.stop()
+        self.start()
+
+    def kill(self) -> None:
+        """End every process of it at once, as a power cut would."""
+        with self._lock:
+            if self._process is None:
+                return
+            self._send(signal.SIGSTOP)  # so that it starts no further backend meanwhile
+            processes = self.processes()
+            for process in processes:
+                with suppress(psutil.Error):
+                    process.kill()
+            self._process.wait()
+            leftovers.wait_gone(processes, within_s=10)
+            self.paused = False
+
+    def pause(self) -> None:
+        """Freeze it with all its backends: connections stay open, nothing answers."""
+        with self._lock:
+            self._send(signal.SIGSTOP)
+            for process in self.processes():
+                with suppress(psutil.Error):
+                    process.suspend()
+            self.paused = self.alive
+
+    def resume(self) -> None:
+        """Let it go on."""
+        with self._lock:
+            for process in reversed(self.processes()):
+                with suppress(psutil.Error):
+                    process.resume()
+            self.paused = False
+
+    def processes(self) -> list[psutil.Process]:
+        """Its main process and then its backends."""
+        if not self.alive or self._process is None:
+            return []
+        with suppress(psutil.Error):
+            main = psutil.Process(self._process.pid)
+            return [main, *main.children(recursive=True)]
+        return []
+
+    def connect(
+        self, database: str, *, password: str = "", timeout_s: float = 10.0
+    ) -> psycopg.Connection[Any]:
+        """Connect as superuser through the Unix socket, past every proxy and TLS."""
+        if self.paused or not self.alive:
+            raise ServerError(
+                f"PostgreSQL is {'paused' if self.paused else 'not running'}, so it can't be asked.",
+                value=self.endpoint,
+            )
+        return psycopg.connect(
+            host=str(self._layout.socket),
+            port=self._layout.port,
+            user=SUPERUSER,
+            password=password or self.admin_password,
+            dbname=database,
+            connect_timeout=max(2, int(timeout_s)),
+            application_name="prodready",
+            options=f"-c statement_timeout={int(timeout_s * 1000)}",
+            autocommit=True,
+        )
+
+    def log_tail(self, lines: int = 20) -> str:
+        """The last lines of its log."""
+        return tail(self.log_file, lines)
+
+    def __repr__(self) -> str:
+        return f"<PostgresServer {self.binary} at {self.endpoint}>"
+
+    def _start_on_free_port(self) -> None:
+        for attempt in range(PORT_ATTEMPTS):
+            try:
+                self.start()
+            except ServerError:
+                taken = "Address already in use" in self.log_tail()
+                if not taken or attempt == PORT_ATTEMPTS - 1:
+                    raise
+                self._move()
+            else:
+                return
+
+    def _move(self) -> None:
+        """Take another port, because another user's program was faster."""
+        self._run.ports.release(self._layout.port)
+        self.log_file.write_bytes(b"")
+        self._layout = Layout(
+            self._layout.data,
+            self._layout.socket,
+            self._layout.hba,
+            self._layout.ident,
+            self._run.ports.reserve(),
+            self._layout.certificate,
+        )
+
+    def _make_role_and_database(self, admin: psycopg.Connection[Any]) -> None:
+        role, database = sql.Identifier(self.account.user), sql.Identifier(self.account.database)
+        # Verifiers instead of passwords: the statements end in logs and in pg_stat_statements.
+        own = self._verifier(admin, self.admin_password, SUPERUSER)
+        admin.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(SUPERUSER), own))
+        given = self._verifier(admin, self.account.password, self.account.user)
+        admin.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, given))
+        if admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", (self.account.database,)).fetchone():
+            admin.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(database, role))
+        else:
+            admin.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(database, role))
+        admin.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+
+    @staticmethod
+    def _verifier(admin: psycopg.Connection[Any], password: str, role: str) -> sql.Literal:
+        made = admin.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
+        return sql.Literal(made.decode())
+
+    def _wait_until_ready(self, conf: Path) -> None:
+        deadline = time.monotonic() + READY_WITHIN_S
+        while not self._is_ready():
+            if not self.alive or time.monotonic() > deadline:
+                self._refuse(conf)
+            time.sleep(0.005)
+
+    def _is_ready(self) -> bool:
+        """Whether the server itself says so in its pid file, which may still be that of a killed one."""
+        try:
+            lines = (self._layout.data / "postmaster.pid").read_text().splitlines()
+        except (OSError, UnicodeDecodeError):
+            return False
+        ours = self._process is not None and lines[:1] == [str(self._process.pid)]
+        return ours and len(lines) > 7 and lines[7].strip() == "ready"
+
+    def _refuse(self, conf: Path) -> None:
+        status = self._process.poll() if self._process else None
+        self.kill()
+        raise ServerError(
+            f"PostgreSQL {self.version} ended with status {status} instead of getting ready."
+            if status is not None
+            else f"PostgreSQL {self.version} did not get ready within {READY_WITHIN_S:g} s.",
+            value="\n" + in_their_words(self.log_tail(), conf, self._layout.hba, self._config),
+            source=self._sources(),
+            remedy="read its last lines above; [postgres] settings and hba are applied as they are",
+        )
+
+    def _sources(self) -> str | None:
+        files = [
+            str(file) for file in (self._config.settings_file, self._config.hba_file) if file is not None
+        ]
+        if self._config.settings and self._config.settings_file is None:
+            files.append("[postgres] settings")
+        return ", ".join(files) or None
+
+    def _send(self, number: signal.Signals) -> None:
+        if self.alive and self._process is not None:
+            self._process.send_signal(number)
+
+    def _end(self, how: signal.Signals, within_s: float) -> None:
+        with self._lock:
+            if self._process is None:
+                return
+            if self.paused:
+                self.resume()
+            processes = self.processes()
+            self._send(how)
+            try:
+                self._process.wait(within_s)
+            except subprocess.TimeoutExpired:
+                self.kill()
+            leftovers.wait_gone(processes, within_s=5)
