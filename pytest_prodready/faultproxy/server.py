@@ -22,7 +22,7 @@ async def serve(host: str, port: int, listening: Callable[[str, int], None], sto
         clients.add(task)
         task.add_done_callback(clients.discard)
 
-    server = await asyncio.start_server(connected, host, port)
+    server = await asyncio.start_server(connected, host, port, backlog=1024)
     try:
         bound_host, bound_port = server.sockets[0].getsockname()[:2]
         listening(bound_host, bound_port)
