@@ -10,15 +10,18 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from pytest_prodready.environment import placeholders
-from pytest_prodready.environment.application import Application, GivenApplication, Recipe
+from pytest_prodready.environment.application import Application
 from pytest_prodready.environment.cache import Cache
 from pytest_prodready.environment.capabilities import configured
 from pytest_prodready.environment.certificates import Authority
 from pytest_prodready.environment.database import Database
+from pytest_prodready.environment.given_application import GivenApplication
 from pytest_prodready.environment.logs import tail
+from pytest_prodready.environment.recipe import Recipe, check_command
 from pytest_prodready.environment.runs import Run, sweep
 from pytest_prodready.environment.secrets import Redactor
 from pytest_prodready.environment.servers import Servers, plan
+from pytest_prodready.environment.set_up import set_up
 from pytest_prodready.faults import FaultProxy
 from pytest_prodready.findings import Capability
 from pytest_prodready.settings import Settings
@@ -61,6 +64,7 @@ class Environment:
     ) -> Environment:
         """Start what the settings ask for; on any failure all of it is stopped again."""
         placeholders.check(settings)
+        check_command(settings.service, folder.resolve())
         environment = cls(settings, folder.resolve(), backend)
         try:
             environment._start(progress)
@@ -153,9 +157,7 @@ class Environment:
         self.application = application
         self._cleanup.callback(application.discard)
         self._cleanup.callback(application.stop, STOP_GRACE_S)
-        for command in service.setup:
-            progress(f"setting up: {command}")
-        application.set_up()
+        set_up(self.run, self._recipe, application.port, progress)
         progress(f"starting {service.name}")
         application.start()
 

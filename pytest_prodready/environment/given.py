@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import psycopg
@@ -65,10 +67,10 @@ def given_cache(settings: RedisSettings, folder: Path, redact: Redactor) -> Cach
     redact.add(cache.password)
     try:
         with cache.client(timeout_s=CONNECT_WITHIN_S) as client:
-            client.ping()
+            about: Any = client.info("server")
     except (redis.RedisError, OSError) as error:
         raise _unreachable("Redis", cache.endpoint, "[redis] url", redact(str(error))) from None
-    return cache
+    return replace(cache, version=str(about.get("valkey_version") or about.get("redis_version", "")))
 
 
 def _verified(url: str, ca_file: Path | None) -> str:

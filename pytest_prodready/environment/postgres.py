@@ -13,7 +13,6 @@ from typing import Any
 
 import psutil
 import psycopg
-from psycopg import sql
 
 from pytest_prodready.environment import leftovers
 from pytest_prodready.environment.binaries import PostgresBinaries
@@ -21,6 +20,11 @@ from pytest_prodready.environment.certificates import Authority
 from pytest_prodready.environment.logs import tail
 from pytest_prodready.environment.places import give_to_server_user
 from pytest_prodready.environment.ports import LOOPBACK
+from pytest_prodready.environment.postgres_account import (
+    admin_options,
+    change_admin_password,
+    make_account,
+)
 from pytest_prodready.environment.postgres_config import (
     Account,
     Layout,
@@ -37,6 +41,7 @@ from pytest_prodready.errors import ServerError
 
 READY_WITHIN_S = 60.0  # recovery after a crash included
 PORT_ATTEMPTS = 3
+STATEMENTS = "CREATE EXTENSION IF NOT EXISTS pg_stat_statements"
 
 
 class PostgresServer:
@@ -91,10 +96,15 @@ class PostgresServer:
         certificate = self._layout.certificate
         give_to_server_user(self._layout.ident, self._layout.hba, certificate.cert_file, certificate.key_file)
         self._start_on_free_port()
-        with self.connect("postgres", password=template_password) as admin:
-            self._make_role_and_database(admin)
-        with self.connect(self.account.database) as admin:
-            admin.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+        try:
+            self._set_up(template_password)
+        except psycopg.Error as error:
+            raise ServerError(
+                f"PostgreSQL {self.version} started, but could not be set up.",
+                value=error.diag.message_primary or error,
+                tried=[f"its last lines:\n{self.log_tail()}"],
+                source=self._sources(),
+            ) from None
 
     def start(self) -> None:
         """Start it on its data and port, and wait until it accepts connections."""
@@ -185,7 +195,7 @@ class PostgresServer:
             dbname=database,
             connect_timeout=max(2, int(timeout_s)),
             application_name="prodready",
-            options=f"-c statement_timeout={int(timeout_s * 1000)}",
+            options=admin_options(self.version, timeout_s),
             autocommit=True,
         )
 
@@ -195,6 +205,14 @@ class PostgresServer:
 
     def __repr__(self) -> str:
         return f"<PostgresServer {self.binary} at {self.endpoint}>"
+
+    def _set_up(self, template_password: str) -> None:
+        with self.connect("postgres", password=template_password) as admin:
+            change_admin_password(admin, self.admin_password)
+            make_account(admin, self.account)
+            admin.execute(STATEMENTS)
+        with self.connect(self.account.database) as admin:
+            admin.execute(STATEMENTS)
 
     def _start_on_free_port(self) -> None:
         for attempt in range(PORT_ATTEMPTS):
@@ -221,24 +239,6 @@ class PostgresServer:
             self._layout.certificate,
         )
 
-    def _make_role_and_database(self, admin: psycopg.Connection[Any]) -> None:
-        role, database = sql.Identifier(self.account.user), sql.Identifier(self.account.database)
-        # Verifiers instead of passwords: the statements end in logs and in pg_stat_statements.
-        own = self._verifier(admin, self.admin_password, SUPERUSER)
-        admin.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(SUPERUSER), own))
-        given = self._verifier(admin, self.account.password, self.account.user)
-        admin.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, given))
-        if admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", (self.account.database,)).fetchone():
-            admin.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(database, role))
-        else:
-            admin.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(database, role))
-        admin.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
-
-    @staticmethod
-    def _verifier(admin: psycopg.Connection[Any], password: str, role: str) -> sql.Literal:
-        made = admin.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
-        return sql.Literal(made.decode())
-
     def _wait_until_ready(self, conf: Path) -> None:
         deadline = time.monotonic() + READY_WITHIN_S
         while not self._is_ready():
@@ -258,12 +258,13 @@ class PostgresServer:
     def _refuse(self, conf: Path) -> None:
         status = self._process.poll() if self._process else None
         self.kill()
+        said = in_their_words(self.log_tail(), conf, self._layout.hba, self._config)
         raise ServerError(
             f"PostgreSQL {self.version} ended with status {status} instead of getting ready."
             if status is not None
             else f"PostgreSQL {self.version} did not get ready within {READY_WITHIN_S:g} s.",
-            value="\n" + in_their_words(self.log_tail(), conf, self._layout.hba, self._config),
             source=self._sources(),
+            tried=[f"its last lines:\n{said}"],
             remedy="read its last lines above; [postgres] settings and hba are applied as they are",
         )
 

@@ -191,8 +191,8 @@ class RedisServer:
                 self.kill()
                 raise ServerError(
                     f"{self.binary.product} {self.binary.version} did not get ready (exit status: {status}).",
-                    value="\n" + self.log_tail(),
                     source=str(self.binary.path),
+                    tried=[f"its last lines:\n{self.log_tail()}"],
                     remedy="read its last lines above, or choose another server by [redis] bin",
                 )
             time.sleep(0.005)

@@ -18,12 +18,12 @@ from typing import Any
 
 from pytest_prodready.environment.leftovers import LABEL, end, identity, is_alive, remember
 from pytest_prodready.environment.locks import locked_file, try_lock
-from pytest_prodready.environment.places import as_server_user, server_user
+from pytest_prodready.environment.places import as_server_user, reachable, server_user
 from pytest_prodready.environment.ports import Ports
 from pytest_prodready.errors import ServerError
 
 OWNER = "owner.json"
-LONGEST_BASE = 48  # the path of a Unix socket may have about 100 bytes, ours adds less than 50
+LONGEST_PARENT = 40  # the path of a Unix socket may have about 100 bytes, ours adds less than 55
 _ports: dict[Path, Ports] = {}
 
 
@@ -81,7 +81,8 @@ class Run:
     ) -> subprocess.Popen[bytes]:
         """Start a process that leads its own group, carries the run's label and is remembered."""
         options.setdefault("stdin", subprocess.DEVNULL)
-        with log.open("ab") as output:
+        private = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        with os.fdopen(private, "ab") as output:
             options.setdefault("stdout", output)
             process = subprocess.Popen(
                 [str(part) for part in command],
@@ -128,9 +129,10 @@ def sweep() -> tuple[Swept, ...]:
 
 def base_folder() -> Path:
     """The folder of all runs of this user: short, because socket paths are limited, and nobody else's."""
-    base = Path(tempfile.gettempdir()).resolve() / f"prodready-{os.geteuid()}"
-    if len(os.fsencode(base)) > LONGEST_BASE:  # /tmp is shared, hence the test of its owner below
-        base = Path("/tmp") / base.name  # noqa: S108
+    parent = Path(tempfile.gettempdir()).resolve()
+    if len(os.fsencode(parent)) > LONGEST_PARENT or not reachable(parent):
+        parent = Path("/tmp")  # noqa: S108 (shared, hence the test of the owner below)
+    base = parent / f"prodready-{os.geteuid()}"
     with suppress(FileExistsError):
         base.mkdir(mode=0o711 if server_user() else 0o700)
     about = base.lstat()
