@@ -37,6 +37,11 @@ POSTGRES_CASES = tuple(Case)
 REDIS_CASES = (Case.CONTROL, Case.UNKNOWN_AUTHORITY, Case.OTHER_NAME, Case.NO_TLS)
 
 
+def postgres_cases() -> tuple[Case, ...]:
+    """The cases that this machine's OpenSSL can play."""
+    return tuple(case for case in POSTGRES_CASES if case is not Case.OLD_TLS or ssl_openssl.speaks("TLS 1.1"))
+
+
 @dataclass(frozen=True, slots=True)
 class Wardrobe:
     """Makes the disguises, with certificates for the names under which clients know the real server."""

@@ -1,0 +1,92 @@
+"""What the service itself insists on when it connects to its database and to Redis."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pytest_prodready.environment.database import Backend, Database
+from pytest_prodready.environment.environment import Environment
+from pytest_prodready.probes import impostor_postgres, impostor_redis
+from pytest_prodready.probes.impostor_disguises import REDIS_CASES, postgres_cases, wardrobe
+from pytest_prodready.probes.ssl_play import Impersonation, Scene, impersonate, requests_that_connect
+from pytest_prodready.probes.traffic import Traffic
+from pytest_prodready.settings import Settings
+
+WATCHED_S = 0.5
+FOUND_WITHIN_S = 5.0
+LOOK_EVERY_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One backend of the service, as pg_stat_ssl shows it."""
+
+    application_name: str
+    local: bool  # by a Unix socket, which no network carries
+    encrypted: bool
+    tls: str
+    cipher: str
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """The backends of the service that were seen while requests ran."""
+
+    links: tuple[Link, ...]
+    watched_s: float
+
+
+def links(database: Database, traffic: Traffic, settings: Settings, progress: Callable[[str], None]) -> Links:
+    """Send requests, and look at every backend of the service meanwhile."""
+    progress("looking at pg_stat_ssl while requests run")
+    seen: dict[tuple[int, float], Link] = {}
+    began = time.monotonic()
+    requests = requests_that_connect(settings)
+    flights = [traffic.start(requests, 2 * len(requests), deadline_s=FOUND_WITHIN_S)] if requests else []
+    while (lasted := time.monotonic() - began) < (WATCHED_S if seen else FOUND_WITHIN_S):
+        seen |= {(each.pid, each.started_at): _link(each) for each in database.backends()}
+        time.sleep(LOOK_EVERY_S)
+    for flight in flights:
+        flight.abort()
+    return Links(tuple(seen.values()), lasted)
+
+
+def database_impersonated(
+    environment: Environment, traffic: Traffic, settings: Settings, progress: Callable[[str], None]
+) -> Impersonation:
+    """Put the impostor in the place of the service's database, in each disguise."""
+    proxied = environment.database.proxied if environment.database else None
+    assert proxied is not None
+    scene = _scene(environment, traffic, settings, progress)
+    with wardrobe(environment.authority, [proxied.host]) as clothes:
+        return impersonate(proxied, impostor_postgres.receive, postgres_cases(), clothes, scene)
+
+
+def redis_impersonated(
+    environment: Environment, traffic: Traffic, settings: Settings, progress: Callable[[str], None]
+) -> Impersonation:
+    """Put the impostor in the place of the service's Redis, in each disguise."""
+    proxied = environment.cache.proxied if environment.cache else None
+    assert proxied is not None
+    scene = _scene(environment, traffic, settings, progress)
+    with wardrobe(environment.authority, [proxied.host]) as clothes:
+        return impersonate(proxied, impostor_redis.receive, REDIS_CASES, clothes, scene)
+
+
+def _scene(
+    environment: Environment, traffic: Traffic, settings: Settings, progress: Callable[[str], None]
+) -> Scene:
+    assert environment.application is not None
+    return Scene(environment.application, traffic, settings, progress)
+
+
+def _link(backend: Backend) -> Link:
+    return Link(
+        application_name=backend.application_name or "",
+        local=backend.client_port is None or backend.client_port < 0,
+        encrypted=bool(backend.ssl),
+        tls=backend.tls_version or "",
+        cipher=backend.cipher or "",
+    )

@@ -1,0 +1,155 @@
+"""An impostor in a server's place behind the proxy, in one disguise after the other, under requests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from pytest_prodready.environment.application import Application
+from pytest_prodready.errors import ProdreadyError
+from pytest_prodready.faults import Proxied
+from pytest_prodready.probes import ssl_openssl
+from pytest_prodready.probes.impostor import Attempt, Impostor, Visit, impostor
+from pytest_prodready.probes.impostor_disguises import Case, Wardrobe
+from pytest_prodready.probes.traffic import Traffic
+from pytest_prodready.settings import Request, Settings
+
+EVERY_S = 0.05
+DEADLINE_S = 2.0
+QUIET_S = 0.35  # after the first attempt, for a second one without TLS
+FIRST_PATIENCE = 0.35  # of the time, before the service gets its own server back and a second chance
+
+
+@dataclass(frozen=True, slots=True)
+class CaseSeen:
+    """What the service did when it met one disguise."""
+
+    case: Case
+    attempts: tuple[Attempt, ...]
+    seconds: float
+    process_ended: bool = False  # the service's process ended meanwhile
+
+
+@dataclass(frozen=True, slots=True)
+class Impersonation:
+    """What the service did in each disguise that the impostor wore."""
+
+    cases: tuple[CaseSeen, ...]
+    stopped: str = ""  # why the remaining cases weren't tried
+    ready_after: bool = True
+    old_tls_offered: bool = True  # this machine's OpenSSL can still play a server with TLS 1.1
+
+    def of(self, case: Case) -> CaseSeen | None:
+        """What was seen in this case; None when it wasn't tried."""
+        return next((seen for seen in self.cases if seen.case == case), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The service, the requests that make it work, and whom to tell."""
+
+    application: Application
+    traffic: Traffic
+    settings: Settings
+    progress: Callable[[str], None]
+
+
+class Play:
+    """One server's place behind its proxy, and an impostor that can stand there."""
+
+    def __init__(self, proxied: Proxied, application: Application, server: Impostor) -> None:
+        self._proxied = proxied
+        self._application = application
+        self._server = server
+        self._switched = ExitStack()
+        self._on_stage = False
+
+    def meet(self, wardrobe: Wardrobe, case: Case, within_s: float) -> CaseSeen:
+        """Show the service one disguise until it is known what it does, or until the time is over."""
+        began = time.monotonic()
+        book = self._server.wear(wardrobe.disguise(case))
+        self._enter()
+        seen = book.settled(within_s * FIRST_PATIENCE, QUIET_S)
+        if not seen and self._application.alive:
+            # Its pauses between attempts may have grown with each refusal: let it succeed once.
+            self.leave()
+            self._enter()
+            book.settled(within_s * (1 - FIRST_PATIENCE), QUIET_S)
+        ended = not self._application.alive
+        if ended:
+            self.leave()
+        return CaseSeen(case, book.attempts(), time.monotonic() - began, ended)
+
+    def leave(self) -> None:
+        """Give the service its own server back, and wait until it serves again."""
+        self.close()
+        self._application.ensure_ready()
+
+    def close(self) -> None:
+        """Give the service its own server back."""
+        self._on_stage = False
+        self._switched.close()
+
+    def _enter(self) -> None:
+        # It stays on from one disguise to the next: the service would reach its own server in between.
+        if not self._on_stage:
+            self._switched.enter_context(self._proxied.upstream_switched(str(self._server.endpoint)))
+            self._on_stage = True
+
+
+def impersonate(
+    proxied: Proxied,
+    receive: Callable[[Visit], None],
+    cases: Sequence[Case],
+    wardrobe: Wardrobe,
+    scene: Scene,
+) -> Impersonation:
+    """Let the service meet an impostor in each of these cases, and then its own server again."""
+    seen: list[CaseSeen] = []
+    stopped = ""
+    with (
+        impostor(receive, wardrobe.disguise(cases[0])) as server,
+        _driven(scene.traffic, scene.settings),
+        _played(Play(proxied, scene.application, server)) as play,
+    ):
+        for case in cases:
+            scene.progress(f"posing as a server with {case}")
+            try:
+                seen.append(play.meet(wardrobe, case, scene.settings.ssl.attempt_within_s))
+            except ProdreadyError as failure:
+                stopped = failure.problem
+                break
+    old_tls = ssl_openssl.speaks("TLS 1.1")
+    return Impersonation(tuple(seen), stopped, _ready(scene.application), old_tls)
+
+
+def requests_that_connect(settings: Settings) -> tuple[Request, ...]:
+    """Requests that make a service use its servers: health checks, and declared reads (else all declared)."""
+    paths = (settings.health.readiness, settings.health.deep)
+    reads = tuple(request for request in settings.traffic if request.method in ("GET", "HEAD"))
+    return (*(Request(path=path) for path in paths if path), *(reads or settings.traffic))
+
+
+@contextmanager
+def _driven(traffic: Traffic, settings: Settings) -> Iterator[None]:
+    requests = requests_that_connect(settings) or (Request(path="/"),)
+    with traffic.stream(requests, EVERY_S, DEADLINE_S):
+        yield
+
+
+@contextmanager
+def _played(play: Play) -> Iterator[Play]:
+    try:
+        yield play
+    finally:
+        play.close()
+
+
+def _ready(application: Application) -> bool:
+    try:
+        application.ensure_ready()
+    except ProdreadyError:
+        return False
+    return True
