@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -156,9 +157,10 @@ class PostgresServer:
         """Freeze it with all its backends: connections stay open, nothing answers."""
         with self._lock:
             self._send(signal.SIGSTOP)
-            for process in self.processes():
-                with suppress(psutil.Error):
-                    process.suspend()
+            for _ in range(2):  # a backend may have been about to start
+                for process in self.processes():
+                    with suppress(psutil.Error):
+                        process.suspend()
             self.paused = self.alive
 
     def resume(self) -> None:
@@ -230,14 +232,7 @@ class PostgresServer:
         """Take another port, because another user's program was faster."""
         self._run.ports.release(self._layout.port)
         self.log_file.write_bytes(b"")
-        self._layout = Layout(
-            self._layout.data,
-            self._layout.socket,
-            self._layout.hba,
-            self._layout.ident,
-            self._run.ports.reserve(),
-            self._layout.certificate,
-        )
+        self._layout = replace(self._layout, port=self._run.ports.reserve())
 
     def _wait_until_ready(self, conf: Path) -> None:
         deadline = time.monotonic() + READY_WITHIN_S

@@ -24,6 +24,7 @@ from pytest_prodready.errors import ServerError
 
 OWNER = "owner.json"
 LONGEST_PARENT = 40  # the path of a Unix socket may have about 100 bytes, ours adds less than 55
+REAPED_WITHIN_S = 10.0
 _ports: dict[Path, Ports] = {}
 
 
@@ -45,6 +46,7 @@ class Run:
         self._owner_lock = owner_lock
         self._closing = threading.Lock()
         self._closed = False
+        self._spawned: list[subprocess.Popen[bytes]] = []
 
     @classmethod
     def open(cls) -> Run:
@@ -94,6 +96,7 @@ class Run:
                 **options,
             )
         remember(self.folder, process.pid)
+        self._spawned.append(process)
         return process
 
     def close(self) -> None:
@@ -102,6 +105,8 @@ class Run:
             if self._closed:
                 return
             end(self.folder)
+            for process in self._spawned:
+                process.wait(REAPED_WITHIN_S)
             _remove(self.folder)
             os.close(self._owner_lock)
             self._closed = True
@@ -112,6 +117,8 @@ class Run:
             if not self._closed:
                 os.close(self._owner_lock)
                 self._closed = True
+                for process in self._spawned:
+                    process.returncode = process.poll() or 0  # else Python warns of what it leaves behind
 
 
 def sweep() -> tuple[Swept, ...]:
