@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_prodready.catalogue import SUITES
-from pytest_prodready.conclusion import rule_of
+from pytest_prodready.suite import rule_of
 
 
 class TargetFile(pytest.File):

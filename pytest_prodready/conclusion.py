@@ -11,22 +11,14 @@ from typing import Any
 
 import pytest
 
-from pytest_prodready.catalogue import RULES
-from pytest_prodready.findings import Finding, Rule, Verdict
+from pytest_prodready.findings import Finding, Verdict
 from pytest_prodready.records import as_data
-from pytest_prodready.suite import RULE_MARK
 from pytest_prodready.target import Target
 from pytest_prodready.verdicts import Outcome, outcome, waived
 
 CONCLUDED = pytest.StashKey[Finding]()
 STARTED = pytest.StashKey[float]()
 PROPERTY = "prodready"
-
-
-def rule_of(item: pytest.Item) -> Rule | None:
-    """The rule that a test proves; None for any other test."""
-    mark = item.get_closest_marker(RULE_MARK)
-    return None if mark is None else RULES[mark.args[0]]
 
 
 def conclusion(item: pytest.Item, target: Target, finding: Finding) -> None:

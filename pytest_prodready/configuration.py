@@ -15,17 +15,8 @@ from pydantic import BaseModel, ValidationError
 
 from pytest_prodready.catalogue import RULES, SUITES
 from pytest_prodready.errors import ConfigError
+from pytest_prodready.names import SMALLEST_FILE, VARIABLE_PREFIX
 from pytest_prodready.settings import Settings
-
-FILE_NAME = "prodready.toml"
-VARIABLE_PREFIX = "PRODREADY_"
-SMALLEST_FILE = """\
-[service]
-name = "jobboard"
-command = "uvicorn jobboard.app:app --port {port}"
-env = { DATABASE_URL = "{postgres.url}" }
-engine = "jobboard.db:make_engine"   # optional, Python only
-"""
 
 Key = tuple[str | int, ...]
 

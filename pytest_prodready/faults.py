@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Self
+from urllib.parse import quote
 
 import toxiproxy
 import toxiproxy.api
@@ -72,7 +73,7 @@ class _Http:
         return self.ask("POST", url, json)
 
     def ask(self, method: str, url: str, body: object = None) -> _Answer:
-        path = url.removeprefix(f"http://{self.host}:{self.port}")
+        path = quote(url.removeprefix(f"http://{self.host}:{self.port}"))
         asked = f"{method} {path}" + (f" {json.dumps(body)}" if body is not None else "")
         try:
             answer = self._exchange(method, path, json.dumps(body) if body is not None else None)
@@ -212,12 +213,15 @@ class FaultProxy:
 
     def close(self) -> None:
         """Delete the proxies that were created here."""
+        failed: list[FaultProxyError] = []
         while self._created:
             try:
                 self._created.pop().delete()
             except FaultProxyError as error:
                 if error.status is not None:  # else the server is gone, and its proxies with it
-                    raise
+                    failed.append(error)
+        if failed:
+            raise failed[0]
 
 
 class Proxied:

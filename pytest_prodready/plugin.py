@@ -1,32 +1,18 @@
-"""The hooks through which pytest runs the gate."""
+"""What every pytest run loads: options, markers and fixtures. The gate itself is loaded when it is asked for."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Generator
-from pathlib import Path
-from typing import Any
-
 import pytest
 
-from pytest_prodready import session as gate
 from pytest_prodready.catalogue import SUITES
-from pytest_prodready.collection import TargetFile, without_twins
-from pytest_prodready.conclusion import CONCLUDED, STARTED, conclusion, rule_of
-from pytest_prodready.configuration import FILE_NAME
-from pytest_prodready.errors import ProdreadyError
-from pytest_prodready.findings import Finding
-from pytest_prodready.fixtures import health, pool, public, ssl
-from pytest_prodready.fixtures.session import TARGETS
+from pytest_prodready.fixtures import public
+from pytest_prodready.names import FILE_NAME, FIXTURE_PREFIX, RULE_MARK
 from pytest_prodready.options import add_options
 from pytest_prodready.reports.rules import rules_text
-from pytest_prodready.selection import add_target, asked_for, named_paths
-from pytest_prodready.suite import RULE_MARK
-from pytest_prodready.target import EnvironmentBroken, Unmeasured
-from pytest_prodready.verdicts import bypassed, lacking
+from pytest_prodready.selection import asked_for, named_paths
+from pytest_prodready.suite import rule_of
 
-EARLY = pytest.StashKey[Finding]()
-FIXTURE_PREFIX = "prodready_"
+GATE = "prodready-gate"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,161 +29,34 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register markers and fixtures; find out whether the gate was asked for."""
+    """Register markers and fixtures, and the gate where `-m` or the arguments ask for it."""
     config.addinivalue_line("markers", "readiness: a check of readiness for production (starts real servers)")
     for suite, about in SUITES.items():
         config.addinivalue_line("markers", f"{suite}: readiness of {about}")
     config.addinivalue_line("markers", f"{RULE_MARK}(id): the rule that a test proves")
-    for module in (public, ssl, pool, health):
-        config.pluginmanager.register(module, f"prodready-{module.__name__}")
-    gate.configure(config)
-    if asked_for(config.option.markexpr):
-        add_target(config)
+    config.pluginmanager.register(public, "prodready-fixtures")
+    named = any(path.name == FILE_NAME for path in named_paths(config))
+    if named or asked_for(config.option.markexpr):
+        from pytest_prodready import hooks  # noqa: PLC0415 - a second of imports that a plain run is spared
 
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Stop whatever is still running, and forget the session."""
-    gate.unconfigure(config)
-
-
-def pytest_report_header(config: pytest.Config) -> list[str]:
-    """Say which target, which backend and why, which versions."""
-    return gate.header(config)
-
-
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """Refuse a wrong option or prodready.toml before anything is collected or started."""
-    gate.check(session.config)
-
-
-def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> TargetFile | None:
-    """Collect prodready.toml where readiness was asked for, or where it was named."""
-    config = parent.config
-    if file_path.name != FILE_NAME:
-        return None
-    if not asked_for(config.option.markexpr) and file_path not in named_paths(config):
-        return None
-    if not gate.usable(config, file_path):
-        return None
-    return TargetFile.from_parent(parent, path=file_path)
+        config.pluginmanager.register(hooks, GATE)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep each rule once, and none that nobody asked for; a user's own gate tests wait to be asked too."""
-    gate.raise_collected_errors(config)
-    targets = config.stash[TARGETS]
-    files = {item.nodeid: targets.file_for(item.path) for item in items}
-    kept = without_twins(items, files)
-    if not asked_for(config.option.markexpr):
-        named = set(named_paths(config))
-        kept = [item for item in kept if rule_of(item) is None or item.path in named]
-        for item in kept:
-            if rule_of(item) is None and _starts_servers(item) and item.path not in named:
-                reason = "starts real servers: run it with -m readiness"
-                item.add_marker(pytest.mark.skip(reason=reason))
-    else:
-        for item in kept:
-            if _starts_servers(item):
-                item.add_marker(pytest.mark.readiness)
-    chosen = {id(item) for item in kept}
-    if dropped := [item for item in items if id(item) not in chosen]:
+    """In a plain run leave out the rules, and skip tests of the user's own that would start servers."""
+    if config.pluginmanager.hasplugin(GATE):
+        return
+    for item in items:
+        if starts_servers(item):
+            item.add_marker(pytest.mark.skip(reason="starts real servers: run it with -m readiness"))
+    if dropped := [item for item in items if rule_of(item) is not None]:
         config.hook.pytest_deselected(items=dropped)
-        items[:] = kept
+        items[:] = [item for item in items if rule_of(item) is None]
 
 
-def _starts_servers(item: pytest.Item) -> bool:
+def starts_servers(item: pytest.Item) -> bool:
+    """Whether a test that is no rule uses a fixture which starts servers."""
     names = getattr(item, "fixturenames", ())
-    return any(name.startswith(FIXTURE_PREFIX) for name in names if name != "prodready_settings")
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Fail where readiness was asked for and nothing was found: checking nothing is never a pass."""
-    gate.count(session)
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
-    """Conclude early what can't be tried; a set-up that fails makes a rule inconclusive, not an error."""
-    rule = rule_of(item)
-    if rule is None:
-        try:
-            return (yield)
-        except EnvironmentBroken as broken:
-            gate.stop_target(item, broken.error)
-            pytest.fail(broken.error.message, pytrace=False)
-    item.stash[STARTED] = time.monotonic()
-    target = gate.target(item)
-    if target.broken is not None:
-        pytest.skip("not run: the environment could not be started")
-    target.progress(f"{rule.id}")
-    early = bypassed(rule, target.settings) or lacking(rule, target.planned_capabilities())
-    if early is not None:
-        item.stash[EARLY] = early
-        item.fixturenames = []  # type: ignore[attr-defined]  # nothing is set up for what isn't tried
-        return (yield)
-    try:
-        return (yield)
-    except EnvironmentBroken as broken:
-        gate.stop_target(item, broken.error)
-        pytest.fail(broken.error.message, pytrace=False)
-    except Unmeasured as reason:
-        item.stash[EARLY] = rule.inconclusive(str(reason))
-    except ProdreadyError as error:
-        item.stash[EARLY] = rule.inconclusive(target.redacted(error.message.replace("\n", ";")))
-    return None
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """Run a rule's test; one that crashes or concludes nothing is inconclusive."""
-    rule = rule_of(pyfuncitem)
-    if rule is None:
-        return (yield)
-    target = gate.target(pyfuncitem)
-    if EARLY in pyfuncitem.stash:
-        conclusion(pyfuncitem, target, pyfuncitem.stash[EARLY])
-        return True
-    try:
-        result = yield
-    except Exception as failure:
-        text = target.redacted(f"{type(failure).__name__}: {failure}".splitlines()[0])
-        conclusion(pyfuncitem, target, rule.inconclusive(f"the check failed: {text}"))
-        return True
-    if CONCLUDED not in pyfuncitem.stash:
-        conclusion(pyfuncitem, target, rule.inconclusive("the test concluded nothing"))
-    return result
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    """Stop a target's environment when its last test has ended."""
-    gate.leave(item, nextitem)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]:
-    """Stop everything, write the reports, and set the exit code."""
-    gate.stop_all(session.config)
-    try:
-        return (yield)
-    finally:
-        gate.finish(session)
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Tell what was found."""
-    gate.summary(terminalreporter)
-
-
-class XdistHooks:
-    """Hooks that exist only where xdist is installed."""
-
-    def pytest_configure_node(self, node: Any) -> None:
-        """Give each worker the run's id, so that all write into one folder."""
-        node.workerinput["prodready_run"] = gate.run_id(node.config)
-
-    def pytest_testnodedown(self, node: Any, error: object | None) -> None:
-        """Take over what a worker counted and what went wrong there."""
-        gate.worker_ended(node.config, getattr(node, "workeroutput", {}))
+    uses = any(name.startswith(FIXTURE_PREFIX) and name != public.SETTINGS for name in names)
+    return uses and rule_of(item) is None

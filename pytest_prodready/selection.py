@@ -11,7 +11,7 @@ import pytest
 from _pytest.mark.expression import Expression  # pytest's own reading of -m; it has no public name
 
 from pytest_prodready.catalogue import SUITES
-from pytest_prodready.configuration import FILE_NAME
+from pytest_prodready.names import FILE_NAME
 
 OTHER_NAMES_LIMIT = 8
 _WORDS = frozenset({"and", "or", "not", "True", "False", "None"})

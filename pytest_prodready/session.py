@@ -13,10 +13,13 @@ from typing import Any
 import pytest
 
 from pytest_prodready.conclusion import PROPERTY
-from pytest_prodready.configuration import FILE_NAME, SMALLEST_FILE, load
+from pytest_prodready.configuration import load
+from pytest_prodready.environment import placeholders
+from pytest_prodready.environment.recipe import check_command
 from pytest_prodready.environment.select import choose
 from pytest_prodready.errors import ConfigError, ProdreadyError
 from pytest_prodready.fixtures.session import TARGETS, Targets
+from pytest_prodready.names import FILE_NAME, SMALLEST_FILE
 from pytest_prodready.options import Options, read_options
 from pytest_prodready.records import Record, new_run_id
 from pytest_prodready.reports import collect, json_report, terminal
@@ -55,7 +58,7 @@ def configure(config: pytest.Config) -> None:
     if worker is None:
         config.pluginmanager.register(Gatherer(state), "prodready-gatherer")
     if config.pluginmanager.hasplugin("xdist") and worker is None:
-        from pytest_prodready.plugin import XdistHooks  # noqa: PLC0415 - its hooks need xdist
+        from pytest_prodready.hooks import XdistHooks  # noqa: PLC0415 - its hooks need xdist
 
         config.pluginmanager.register(XdistHooks(), "prodready-xdist")
     if asked_for(config.option.markexpr) and worker is None and config.option.verbose == 0:
@@ -65,6 +68,8 @@ def configure(config: pytest.Config) -> None:
 def _make_target(state: Session, path: Path) -> Target:
     options = state.options or read_options(state.config)
     settings = load(path, profile=options.profile, variables=os.environ, assignments=options.assignments)
+    placeholders.check(settings)
+    check_command(settings.service, path.parent)
     choice = choose(options.backend, settings)
     record = Record.create(path.parent, state.run)
     return Target(path, settings, options, choice, record, state.status.update)

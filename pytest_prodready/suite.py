@@ -8,11 +8,10 @@ from typing import Any, Protocol, TypeVar
 import pytest
 
 from pytest_prodready.catalogue import RULES
-from pytest_prodready.findings import Finding
+from pytest_prodready.findings import Finding, Rule
+from pytest_prodready.names import RULE_MARK
 
 Test = TypeVar("Test", bound=Callable[..., None])
-
-RULE_MARK = "prodready_rule"
 
 
 class Conclude(Protocol):
@@ -38,3 +37,9 @@ def proves(rule_id: str) -> Callable[[Test], Test]:
         return test
 
     return mark
+
+
+def rule_of(item: pytest.Item) -> Rule | None:
+    """The rule that a test proves; None for any other test."""
+    mark = item.get_closest_marker(RULE_MARK)
+    return None if mark is None else RULES[mark.args[0]]

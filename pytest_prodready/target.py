@@ -7,12 +7,15 @@ import os
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pytest_prodready.environment.environment import Environment, configured
+from pytest_prodready.engine import made_engine
+from pytest_prodready.environment.binaries import find_postgres, find_redis
+from pytest_prodready.environment.capabilities import configured, postgres_origin, redis_origin
+from pytest_prodready.environment.environment import Environment
 from pytest_prodready.environment.select import Choice
 from pytest_prodready.errors import ProdreadyError
 from pytest_prodready.findings import Capability
@@ -64,6 +67,18 @@ class Target:
         """The environment if it is up."""
         return self._environment
 
+    def preview(self) -> list[str]:
+        """The versions of the servers that would be started, as far as they can be found."""
+        settings = self.settings
+        found = [
+            (postgres_origin(settings), lambda: find_postgres(settings.postgres)),
+            (redis_origin(settings), lambda: find_redis(settings.redis)),
+        ]
+        try:
+            return [str(find()) for origin, find in found if origin == "gate"]
+        except ProdreadyError:
+            return []  # said with everything that was tried when the environment is started
+
     def planned_capabilities(self) -> frozenset[Capability]:
         """What the configuration promises, before anything is started."""
         if self.options.judge is not None:
@@ -112,6 +127,10 @@ class Target:
                 raise Unmeasured("there is no service to send requests to")
             self._traffic = Traffic(application.base_url, self.settings.requests)
         return self._traffic
+
+    def engine(self) -> AbstractContextManager[Any]:
+        """The service's own engine, made in this process, for the time of a with block."""
+        return made_engine(self.environment(), self.settings)
 
     def measure(
         self,

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_prodready.configuration import SMALLEST_FILE, line_of, load
+from pytest_prodready.configuration import line_of, load
 from pytest_prodready.errors import ConfigError
+from pytest_prodready.names import SMALLEST_FILE
 
 MINIMAL = '[service]\nname = "shop"\ncommand = "serve --port {port}"\n'
 

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "pytest_prodready"
 
 # From the bottom up: a module may import what stands before it, and its own layer.
 LAYERS = (
-    ("errors",),
+    ("errors", "names"),
     ("findings",),
     ("rules", "catalogue", "suite"),
     ("settings", "configuration"),
@@ -21,9 +21,11 @@ LAYERS = (
     ("options", "records", "verdicts"),
     ("probes",),
     ("checks",),
-    ("target", "conclusion", "fixtures"),
+    ("engine", "target", "conclusion", "fixtures"),
     ("reports",),
-    ("selection", "collection", "session", "plugin"),
+    ("selection", "collection", "plugin"),
+    ("session",),
+    ("hooks",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
