@@ -73,7 +73,8 @@ async def _data(_: Request, __: Exception) -> Response:
 
 async def _unavailable(_: Request, problem: Exception) -> Response:
     assert isinstance(problem, Unavailable)
-    log.warning("database unavailable", extra={"error": problem.cause, "sqlstate": problem.state})
+    seen = {"error": problem.cause, "sqlstate": problem.state, "reason": problem.reason}
+    log.warning("database unavailable", extra=seen)
     return unavailable("the database is unavailable")
 
 

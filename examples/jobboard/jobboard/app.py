@@ -126,6 +126,8 @@ def create_app(settings: Settings) -> tuple[Starlette, Service]:
         exception_handlers=HANDLERS,
         lifespan=lifespan,
     )
+    # A redirect would repeat the Host that the client claims.
+    application.router.redirect_slashes = False
     return application, service
 
 

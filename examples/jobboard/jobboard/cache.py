@@ -50,14 +50,14 @@ class Cache:
         if flight is None:
             flight = Flight(asyncio.create_task(self._fetch(key, load)))
             self._flights[key] = flight
-            flight.task.add_done_callback(lambda _: self._landed(key, flight))
+            flight.task.add_done_callback(_retrieve)
         flight.waiting += 1
         try:
             await asyncio.wait({flight.task})
         finally:
             flight.waiting -= 1
             if not flight.waiting:
-                flight.task.cancel()
+                self._end(key, flight)
         return flight.task.result()
 
     async def forget(self, key: str) -> None:
@@ -83,11 +83,11 @@ class Cache:
         if self._client is not None:
             await self._client.aclose()
 
-    def _landed(self, key: str, flight: Flight) -> None:
+    def _end(self, key: str, flight: Flight) -> None:
+        """Take a flight off the list: it has landed, or nobody waits for it any more."""
+        flight.task.cancel()
         if self._flights.get(key) is flight:
             del self._flights[key]
-        if not flight.task.cancelled():
-            flight.task.exception()  # Retrieved, so that asyncio doesn't report it as forgotten.
 
     async def _fetch(self, key: str, load: Load) -> Value | None:
         value = await self._get(key)
@@ -136,6 +136,12 @@ class Cache:
             self._breaker.failed()
             await self._client.connection_pool.disconnect()
         log.warning("cache refused a command", extra={"error": type(error).__name__})
+
+
+def _retrieve(task: asyncio.Task[Value | None]) -> None:
+    # Or else asyncio reports the error of a load that nobody waited for.
+    if not task.cancelled():
+        task.exception()
 
 
 def _decoded(key: str, text: bytes | None) -> Value | None:

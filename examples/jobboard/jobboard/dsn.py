@@ -36,11 +36,15 @@ def connection_parameters(settings: Settings) -> dict[str, str]:
 def _parse(url: str) -> dict[str, str]:
     if not url.startswith(("postgresql://", "postgres://")):
         raise SettingsError("DATABASE_URL must start with postgresql://")
+    # A raw @ or # in a password is no error to libpq: it takes the rest of the password for a host.
+    ambiguous = url.count("@") > 1 or "#" in url
     try:
-        parameters = conninfo_to_dict(url)
+        parameters = {} if ambiguous else conninfo_to_dict(url)
     except ProgrammingError:
         # libpq's message repeats parts of the URL, and with them parts of the password.
-        raise SettingsError("DATABASE_URL can't be parsed; are special characters in it %-encoded?") from None
+        ambiguous = True
+    if ambiguous:
+        raise SettingsError("DATABASE_URL can't be parsed; are special characters in it %-encoded?")
     return {name: str(value) for name, value in parameters.items() if value is not None}
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
 
 from jobboard import queries
 from jobboard.cache import Cache
@@ -100,7 +101,8 @@ class Health:
         try:
             async with asyncio.timeout(BUDGET_S):
                 revision = await self._database.read(queries.schema_revision)
-        except (Unavailable, TimeoutError):
+        except (Unavailable, SQLAlchemyError, TimeoutError):
+            # Among them the lack of any schema: such a database can't serve either.
             return Check("failing")
         return Check("ok" if revision else "failing", _ms_since(started), revision)
 

@@ -37,10 +37,34 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, default=lambda value: type(value).__name__)
 
 
+class Sparing(logging.Filter):
+    """Lets each warning through once a second: an outage is worth a line, not one for each request."""
+
+    def __init__(self, pause_s: float = 1.0) -> None:
+        super().__init__()
+        self._pause_s = pause_s
+        self._last: dict[tuple[Any, ...], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say whether to write the record."""
+        if record.levelno != logging.WARNING:
+            return True
+        kind = (
+            record.name,
+            record.msg,
+            *(getattr(record, name, None) for name in ("error", "sqlstate", "reason")),
+        )
+        if record.created - self._last.get(kind, float("-inf")) < self._pause_s:
+            return False
+        self._last[kind] = record.created
+        return True
+
+
 def configure() -> None:
     """Send every log of the process to standard output as JSON."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter())
+    handler.addFilter(Sparing())
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
 
 

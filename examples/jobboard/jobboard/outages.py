@@ -8,14 +8,32 @@ READ_ONLY_TRANSACTION = "25006"
 PASSING_STATES = frozenset({READ_ONLY_TRANSACTION, "25P03"})
 
 
+# Why a connection failed, for the log. The rest of such a message may hold parts of the database URL.
+REASONS = (
+    "certificate verify failed",
+    "does not match host name",
+    "server does not support SSL",
+    "password authentication failed",
+    "no pg_hba.conf entry",
+    "too many connections",
+    "the database system is",
+    "Connection refused",
+    "timeout expired",
+    "failed to resolve host",
+    "server closed the connection unexpectedly",
+    "the last attempt to connect has just failed",
+)
+
+
 class Unavailable(Exception):
     """The database can't serve this request now; the same request may succeed later."""
 
-    def __init__(self, cause: str, state: str | None = None, connection_lost: bool = False) -> None:
+    def __init__(self, cause: str, error: exc.DBAPIError | None = None) -> None:
         super().__init__(cause)
         self.cause = cause
-        self.state = state
-        self.connection_lost = connection_lost
+        self.state = sqlstate(error)
+        self.reason = next((reason for reason in REASONS if reason in str(error)), None)
+        self.connection_lost = error is not None and error.connection_invalidated
 
 
 def sqlstate(error: BaseException | None) -> str | None:
@@ -37,7 +55,4 @@ def as_outage(error: exc.SQLAlchemyError) -> Unavailable | None:
         or state[:2] in PASSING_CLASSES
         or state in PASSING_STATES
     )
-    if not passing:
-        return None
-    # The text of the error stays behind: it may hold host names and parts of the URL.
-    return Unavailable(type(error.orig).__name__, state or None, error.connection_invalidated)
+    return Unavailable(type(error.orig).__name__, error) if passing else None

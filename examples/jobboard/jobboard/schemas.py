@@ -1,6 +1,6 @@
 """What requests may contain; anything else is refused before the database sees it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
@@ -14,6 +14,9 @@ Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]*$")]
 Status = Literal["draft", "open", "closed"]
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
 
 class Position(NamedTuple):
     """Where a page ends: the keys of its last row, opaque to clients."""
@@ -22,7 +25,7 @@ class Position(NamedTuple):
     id: int
 
     def __str__(self) -> str:
-        return f"{round(self.posted_at.timestamp() * 1_000_000)}.{self.id}"
+        return f"{(self.posted_at - EPOCH) // MICROSECOND}.{self.id}"
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -31,8 +34,8 @@ class Position(NamedTuple):
             posted, row = (int(part) for part in text.split("."))
             if not 0 <= row < 2**63:
                 raise ValueError
-            return cls(datetime.fromtimestamp(posted / 1_000_000, UTC), row)
-        except (ValueError, OverflowError, OSError):
+            return cls(EPOCH + posted * MICROSECOND, row)
+        except (ValueError, OverflowError):
             raise ValueError("not a cursor of this list") from None
 
 

@@ -21,7 +21,7 @@ class Settings:
     pool_size: int = 10
     pool_timeout_s: float = 1.0
     pool_recycle_s: float = 300.0
-    max_waiting: int = 100
+    max_waiting: int = 500
     statement_timeout_ms: int = 30_000
     lock_timeout_ms: int = 2_000
     idle_in_transaction_timeout_ms: int = 10_000
@@ -58,6 +58,7 @@ def _number(environ: Mapping[str, str], name: str, default: float) -> float:
         value = type(default)(text)
     except ValueError:
         raise SettingsError(f"{name} must be of type {type(default).__name__}, not {text!r}") from None
-    if not 0 <= value < float("inf"):
-        raise SettingsError(f"{name} must be zero or more and finite, not {text!r}")
+    least = 1 if isinstance(default, int) else 0
+    if not least <= value < float("inf"):
+        raise SettingsError(f"{name} must be at least {least} and finite, not {text!r}")
     return value
