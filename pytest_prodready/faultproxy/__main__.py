@@ -19,8 +19,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _allow_many_descriptors()
     try:
         asyncio.run(_run(options.host, options.port, options.die_with_stdin))
-    except OSError as error:
-        sys.stderr.write(f"faultproxy: can't listen on {options.host}:{options.port}: {error.strerror}\n")
+    except (OSError, OverflowError) as error:
+        sys.stderr.write(f"faultproxy at {options.host}:{options.port}: {error}\n")
         return 1
     return 0
 
@@ -46,6 +46,8 @@ async def _run(host: str, port: int, die_with_stdin: bool) -> None:
     if die_with_stdin:
         _watch_stdin(loop, stop)
     await serve(host, port, _announce, stop)
+    # All is closed. A lookup of a host's name may still hang in a thread, which Python would wait for.
+    os._exit(0)
 
 
 def _announce(host: str, port: int) -> None:

@@ -31,6 +31,8 @@ def split(address: str) -> tuple[str, str]:
         raise ListenError(f"address {address}: missing port in address")
     if host.startswith("[") and host.endswith("]"):
         return host[1:-1], port
+    if address.startswith("[") and "]" not in address:
+        raise ListenError(f"address {address}: missing ']' in address")
     if ":" in host:
         raise ListenError(f"address {address}: too many colons in address")
     return host, port
@@ -38,7 +40,7 @@ def split(address: str) -> tuple[str, str]:
 
 def port_number(port: str) -> int:
     """A port's number; the names of services are known too, and an empty one is 0."""
-    if port.lstrip("+-").isdecimal():
+    if port[1 if port.startswith(("+", "-")) else 0 :].isdecimal():
         number = int(port)
         if 0 <= number <= 65535:
             return number
@@ -61,7 +63,7 @@ async def resolve(address: str) -> Address:
         return Address(host, number)
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, number, type=socket.SOCK_STREAM)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter for what can't be a name at all
         raise ListenError(f"lookup {host}: no such host") from error
     found.sort(key=lambda entry: entry[0] != socket.AF_INET)
     return Address(str(found[0][4][0]), number)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from pytest_prodready.faultproxy import bodies, extensions
 from pytest_prodready.faultproxy.collection import Collection
-from pytest_prodready.faultproxy.http import Request, Response
+from pytest_prodready.faultproxy.http import PLAIN, Request, Response
+from pytest_prodready.faultproxy.proxies import Proxy
 from pytest_prodready.faultproxy.refusals import ApiError
 from pytest_prodready.faultproxy.toxics import draft
 
@@ -16,7 +17,6 @@ VERSION = "2.12.0"  # of the Toxiproxy whose behaviour this is
 
 Endpoint = Callable[["Api", Request, dict[str, str]], Awaitable[Response]]
 
-_TEXT = "text/plain; charset=utf-8"
 _READS = frozenset({"GET"})
 
 
@@ -26,8 +26,12 @@ def _json(value: object, status: int = 200) -> Response:
 
 def _refusal(error: ApiError) -> Response:
     return Response(
-        error.status, bodies.encode({"error": error.message, "status": error.status}) + b"\n", _TEXT
+        error.status, bodies.encode({"error": error.message, "status": error.status}) + b"\n", PLAIN
     )
+
+
+def _shown(proxies: Sequence[Proxy]) -> list[dict[str, object]] | None:
+    return [proxy.shown() for proxy in proxies] or None
 
 
 class Api:
@@ -43,13 +47,13 @@ class Api:
             (methods, match) for pattern, methods in _ROUTES if (match := pattern.fullmatch(request.path))
         ]
         if not found:
-            return Response(404, b"404 page not found\n", _TEXT)
+            return Response(404, b"404 page not found\n", PLAIN)
         methods, match = found[0]
         endpoint = methods.get(request.method)
         if endpoint is None:
             return Response(405)
         if request.headers.get("user-agent", "").startswith("Mozilla/"):
-            return Response(403, b"User agent not allowed\n", _TEXT)
+            return Response(403, b"User agent not allowed\n", PLAIN)
         try:
             if request.method in _READS:
                 return await endpoint(self, request, match.groupdict())
@@ -77,14 +81,14 @@ class Api:
 
     async def populate(self, request: Request, at: dict[str, str]) -> Response:
         """POST /populate."""
-        created: list[dict[str, object]] = []
+        created: list[Proxy] = []  # shown at the end, for one of them may replace another
         try:
             async for proxy in self.collection.populate(bodies.decode(request.body)):
-                created.append(proxy.shown())
+                created.append(proxy)
         except ApiError as error:
-            shown = {"error": error.message, "status": error.status, "proxies": created or None}
-            return _json(shown, error.status)
-        return _json({"proxies": created or None}, 201)
+            told = {"error": error.message, "status": error.status, "proxies": _shown(created)}
+            return _json(told, error.status)
+        return _json({"proxies": _shown(created)}, 201)
 
     async def proxy(self, request: Request, at: dict[str, str]) -> Response:
         """GET /proxies/{proxy}."""

@@ -54,7 +54,11 @@ def _syntax(error: json.JSONDecodeError, text: str) -> str:
 
 def encode(value: object) -> bytes:
     """Compact JSON, the bytes that Toxiproxy would send."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).translate(_ESCAPES).encode()
+    return (
+        json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        .translate(_ESCAPES)
+        .encode("utf-8", "replace")
+    )
 
 
 def as_fields(value: object, what: str) -> Fields:

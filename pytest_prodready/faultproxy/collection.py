@@ -76,11 +76,8 @@ class Collection:
         if existing is not None:
             if not await existing.differs(wish.listen, wish.upstream):
                 return existing
-            await existing.stop()
-        fresh = await self._add(wish)
-        if existing is not None:
             await existing.remove()
-        return fresh
+        return await self._add(wish)
 
     async def _add(self, wish: Wish) -> Proxy:
         proxy = Proxy(wish.name, wish.listen, wish.upstream)

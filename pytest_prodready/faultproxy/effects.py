@@ -40,6 +40,9 @@ class Bandwidth(Stage):
     piece = 0
     free_at = 0.0  # when the last piece was due
 
+    def _begin(self) -> None:
+        self.free_at = 0.0
+
     def _accept(self, chunk: Chunk) -> None:
         self.queue.append(chunk)
         self._advance()
@@ -75,7 +78,7 @@ class SlowClose(Stage):
     def end(self) -> None:
         """Hold back the end of the stream."""
         self.ended = True
-        if self.active:
+        if self.active and not self.closed:
             self._begin()
         else:
             self._advance()

@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+PLAIN = "text/plain; charset=utf-8"
 _REASONS = {
     200: "OK",
     201: "Created",
@@ -65,7 +66,8 @@ async def converse(handler: Handler, reader: asyncio.StreamReader, writer: async
             if not request.keep_alive:
                 break
     except BadRequest as error:
-        writer.write(_head(400, f"400 Bad Request: {error}".encode(), "text/plain; charset=utf-8", False))
+        reason = f"400 Bad Request: {error}".encode()
+        writer.write(_head(400, len(reason), PLAIN, False) + reason)
     except (OSError, EOFError):  # the client has gone, in the middle of something
         pass
     finally:
@@ -143,19 +145,21 @@ def _path(target: str) -> str:
 
 
 def _render(request: Request, response: Response) -> bytes:
-    head = _head(response.status, response.body, response.content_type, request.keep_alive)
-    return head[: -len(response.body)] if request.method == "HEAD" and response.body else head
+    to_head = request.method == "HEAD"
+    length = None if to_head and not response.body else len(response.body)
+    head = _head(response.status, length, response.content_type, request.keep_alive)
+    return head if to_head else head + response.body
 
 
-def _head(status: int, body: bytes, content_type: str, keep_alive: bool) -> bytes:
+def _head(status: int, length: int | None, content_type: str, keep_alive: bool) -> bytes:
     lines = [f"HTTP/1.1 {status} {_REASONS[status]}"]
-    if body:
+    if length:
         lines.append(f"Content-Type: {content_type}")
-    if content_type.startswith("text/plain"):
+    if content_type == PLAIN:
         lines.append("X-Content-Type-Options: nosniff")
     lines.append(time.strftime("Date: %a, %d %b %Y %H:%M:%S GMT", time.gmtime()))
-    if status != 204:
-        lines.append(f"Content-Length: {len(body)}")
+    if length is not None and status != 204:
+        lines.append(f"Content-Length: {length}")
     if not keep_alive:
         lines.append("Connection: close")
-    return "\r\n".join([*lines, "", ""]).encode() + body
+    return "\r\n".join([*lines, "", ""]).encode()

@@ -65,6 +65,8 @@ class Proxy:
         """Bring about what a PATCH asks for; live connections close unless nothing differs."""
         if await self.differs(listen, upstream):
             await self.stop()
+            if listen != self.listen:
+                self._release()
             self.listen, self.upstream = listen, upstream
         if enabled and not self.enabled:
             await self.start()
@@ -106,15 +108,18 @@ class Proxy:
     async def remove(self) -> None:
         """Stop, and give the port back."""
         await self.stop()
-        if self._reserved is not None:
-            self._reserved.close()
-            self._reserved = None
+        self._release()
 
     def _reserve(self, address: addresses.Address) -> None:
         """Stay bound to the port without listening, lest an outgoing connection be given it meanwhile."""
         try:
             self._reserved = addresses.bind(address)
         except ApiError:
+            self._reserved = None
+
+    def _release(self) -> None:
+        if self._reserved is not None:
+            self._reserved.close()
             self._reserved = None
 
     def _take_reserved(self, address: addresses.Address) -> socket.socket | None:
@@ -156,7 +161,7 @@ class Proxy:
             host, port = addresses.split(self.upstream)
             await connection.dial(host or "localhost", addresses.port_number(port))
             await connection.join(client)
-        except (OSError, ApiError):
+        except (OSError, ValueError, ApiError):
             self.refused_upstream += 1
             connection.abort()
             client.close()

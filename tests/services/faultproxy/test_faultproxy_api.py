@@ -142,6 +142,11 @@ def test_malformed_proxy_is_refused(control: Control, body: str) -> None:
             "listen tcp: address ::1:0: too many colons in address",
         ),
         (
+            '{"name":"new","upstream":"x:1","listen":"[::1"}',
+            500,
+            "listen tcp: address [::1: missing ']' in address",
+        ),
+        (
             '{"name":"new","upstream":"x:1","listen":"127.0.0.1:99999"}',
             500,
             "listen tcp: address 99999: invalid port",
@@ -448,6 +453,14 @@ def test_populate_leaves_what_is_the_same(control: Control) -> None:
     replaced = control.ask("POST", "/populate", [other]).json["proxies"][0]
     assert (replaced["upstream"], replaced["toxics"]) == ("127.0.0.1:10", [])
     assert not is_refused(replaced["listen"])
+
+
+def test_populate_tells_the_end_state(control: Control) -> None:
+    """Of two proxies of a name in one list, the first is told as disabled: the second has replaced it."""
+    wishes = [{"name": "p", "upstream": NOWHERE, "listen": "127.0.0.1:0"}] * 2
+    told = control.ask("POST", "/populate", wishes).json["proxies"]
+    assert [proxy["enabled"] for proxy in told] == [False, True]
+    assert not is_refused(told[1]["listen"])
 
 
 @pytest.mark.parametrize(
