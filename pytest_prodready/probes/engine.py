@@ -20,9 +20,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 from urllib.parse import unquote
 
+from pytest_prodready.environment.environment import Environment
+from pytest_prodready.environment.recipe import NOT_INHERITED
 from pytest_prodready.environment.secrets import Redactor
 from pytest_prodready.errors import ConfigError, ProdreadyError
 from pytest_prodready.settings import Settings
@@ -176,7 +178,7 @@ class EngineProcess:
         return counted
 
     def setting(self, name: str, deadline_s: float = 10.0) -> str | None:
-        """A server setting as the engine's sessions have it; None when it couldn't be read."""
+        """A server setting in its base unit, as the engine's sessions have it; None when it can't be read."""
         value: str | None = self._ask("setting", deadline_s, name=name).get("value")
         return value
 
@@ -296,17 +298,6 @@ class EngineProcess:
         return ConfigError(problem, value=self.target, source=SOURCE, remedy=remedy)
 
 
-class Filled(Protocol):
-    """The part of the environment that says how the service is run."""
-
-    @property
-    def service_folder(self) -> Path:
-        """The service's working directory."""
-
-    def service_env(self) -> Mapping[str, str]:
-        """The service's variables, placeholders filled in."""
-
-
 @contextmanager
 def engine_process(
     target: str, *, cwd: Path, env: Mapping[str, str], redact: Callable[[str], str] = str
@@ -321,7 +312,7 @@ def engine_process(
 
 @contextmanager
 def service_engine(
-    environment: Filled, settings: Settings, overrides: Mapping[str, str] | None = None
+    environment: Environment, settings: Settings, overrides: Mapping[str, str] | None = None
 ) -> Iterator[EngineProcess]:
     """The service's configured engine, in its folder with its variables; `overrides` replace some of them."""
     target = settings.service.engine
@@ -331,20 +322,25 @@ def service_engine(
             source="[service]",
             remedy='add engine = "package.module:factory" to [service]',
         )
-    env = {**os.environ, **environment.service_env(), **(overrides or {})}
-    with engine_process(target, cwd=environment.service_folder, env=env, redact=_redactor(env)) as process:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)}
+    env = {**inherited, **environment.service_env(), **(overrides or {})}
+    redactor = Redactor(_secrets(env))
+    with engine_process(
+        target,
+        cwd=environment.service_folder,
+        env=env,
+        redact=lambda text: redactor(environment.redact(text)),
+    ) as process:
         yield process
 
 
-def _redactor(env: Mapping[str, str]) -> Redactor:
-    """Knows what looks like a secret in the service's variables."""
-    redactor = Redactor()
+def _secrets(env: Mapping[str, str]) -> Iterator[str]:
+    """What looks like a secret in the service's variables."""
     for name, value in env.items():
         if any(word in name.upper() for word in ("PASSWORD", "SECRET", "TOKEN", "KEY")):
-            redactor.add(value)
-        if "://" in value and (found := re.search(r"://[^/@\s]*?:([^/@\s]+)@", value)):
-            redactor.add(found[1], unquote(found[1]))
-    return redactor
+            yield value
+        if found := re.search(r"://[^/@\s]*?:([^/@\s]+)@", value):
+            yield from (found[1], unquote(found[1]))
 
 
 def _nearest(name: str, known: list[str]) -> str:

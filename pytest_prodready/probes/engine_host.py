@@ -91,7 +91,8 @@ class Operations:
 
     async def setting(self, name: str, deadline_s: float) -> Reply:
         """The session's value of a server setting, as text."""
-        return await timed(self._use(deadline_s, f"SELECT current_setting('{name}')"), deadline_s, "value")
+        query = f"SELECT setting FROM pg_settings WHERE name = '{name}'"  # noqa: S608 (a name of ours)
+        return await timed(self._use(deadline_s, query), deadline_s, "value")
 
     async def sleep(self, sleep_s: float, deadline_s: float) -> Reply:
         """Run a statement that takes so long."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from contextlib import contextmanager
 
+from pytest_prodready.environment.database import Database
+from pytest_prodready.errors import ProdreadyError
+from pytest_prodready.faults import Proxied
 from pytest_prodready.probes.traffic import Answer, Flight, Traffic
 from pytest_prodready.settings import Request
 
@@ -14,36 +16,27 @@ WARMING_MS = 40
 SENT_WITHIN_S = 0.25
 
 
-class Slowable(Protocol):
-    """The faults that are used here."""
-
-    def stalled(self) -> AbstractContextManager[None]:
-        """Deliver nothing and lose nothing."""
-
-    def latency(self, ms: int) -> AbstractContextManager[None]:
-        """Delay data."""
-
-
-class Behind(Protocol):
-    """A database behind a fault proxy."""
-
-    @property
-    def proxied(self) -> Slowable:
-        """The proxy in front of it."""
+def proxy_of(database: Database) -> Proxied:
+    """The fault proxy in front of the database; an error when there is none."""
+    if database.proxied is None:
+        raise ProdreadyError(
+            "the service reaches its database without a fault proxy", value=database.endpoint
+        )
+    return database.proxied
 
 
 def warm(
-    traffic: Traffic, database: Behind, requests: Sequence[Request], capacity: int, deadline_s: float = 10.0
+    traffic: Traffic, database: Database, requests: Sequence[Request], capacity: int, deadline_s: float = 10.0
 ) -> tuple[Answer, ...]:
     """Fill the pool with live connections: as many requests as it has connections overlap for certain."""
-    with database.proxied.latency(WARMING_MS):
+    with proxy_of(database).latency(WARMING_MS):
         return traffic.burst(requests, capacity, deadline_s)
 
 
 @contextmanager
-def full_pool(
+def full_pool(  # noqa: PLR0913 (what is held, where, and for how long)
     traffic: Traffic,
-    database: Behind,
+    database: Database,
     requests: Sequence[Request],
     *,
     capacity: int,
@@ -52,15 +45,25 @@ def full_pool(
 ) -> Iterator[Flight]:
     """Keep every connection of the pool busy for as long as the block lasts.
 
-    The pool is filled first; then the database is stalled at its proxy, and `capacity + extra` requests that
-    each need a connection (see probes/holders.py) are sent. Which of them got one shows in the end only: those
-    that wait for the database are unanswered until the stall is over, the others are refused, or wait in
-    vain. A service with a request deadline of its own answers those that hold after it: keep the block
-    shorter. Afterwards every request is answered, or its deadline has passed.
+    The pool is filled first; then the database is stalled at its proxy, and `capacity + extra` requests are
+    sent that each need a connection (see probes/holders.py). Which of them got one shows in the end only:
+    those that wait for the database are unanswered until the stall is over, the others are refused or wait
+    in vain. A service with a request deadline of its own answers the holders then: keep the block shorter.
+    Afterwards every request is answered, or its deadline has passed.
     """
     warm(traffic, database, requests, capacity)
-    with database.proxied.stalled():
-        flight = traffic.start(requests, capacity + extra, deadline_s)
+    with stalled(traffic, database, requests, capacity + extra, deadline_s) as flight:
+        yield flight
+    flight.join()
+
+
+@contextmanager
+def stalled(
+    traffic: Traffic, database: Database, requests: Sequence[Request], count: int, deadline_s: float
+) -> Iterator[Flight]:
+    """Stall the database and send so many requests; they are still under way when the block has ended."""
+    with proxy_of(database).stalled():
+        flight = traffic.start(requests, count, deadline_s)
         try:
             # They are on their way at once; this is the time that a busy machine takes to deliver them.
             wait_until(lambda: flight.unanswered == 0, SENT_WITHIN_S)
@@ -68,7 +71,6 @@ def full_pool(
         except BaseException:
             flight.abort()
             raise
-    flight.join()
 
 
 def wait_until(happened: Callable[[], bool], within_s: float, every_s: float = 0.02) -> bool:
