@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import random
 import threading
 import time
 
@@ -501,3 +503,35 @@ def test_disabling_ignores_toxics(line: Line) -> None:
     line.control.change("/proxies/p", enabled=False)
     assert client.ended()
     assert clock.took(0)
+
+
+def test_changes_under_load_lose_nothing(line: Line) -> None:
+    """Toxics that only delay come, change and go while data flows, and every byte arrives in order."""
+    client, server = line.connect()
+    enough, sent, received = threading.Event(), hashlib.sha256(), bytearray()
+
+    def send() -> None:
+        source = random.Random(1)
+        while not enough.is_set():
+            block = source.randbytes(10_000)
+            sent.update(block)
+            server.send(block)
+        server.close()
+
+    threads = [threading.Thread(target=send), threading.Thread(target=lambda: received.extend(client.rest()))]
+    for thread in threads:
+        thread.start()
+    for turn in range(12):
+        paths = [
+            line.control.add("latency", latency=5, jitter=5),
+            line.control.add("slicer", average_size=20_000, size_variation=5000, delay=100),
+            line.control.add("bandwidth", toxicity=0.5, rate=5000),
+        ]
+        line.control.change(paths[turn % 3], toxicity=0.7)
+        for path in paths[:: 1 if turn % 2 else -1]:
+            line.control.delete(path)
+    enough.set()
+    for thread in threads:
+        thread.join()
+    assert hashlib.sha256(received).digest() == sent.digest()
+    assert len(received) > 10_000
