@@ -29,7 +29,7 @@ def connection_parameters(settings: Settings) -> dict[str, str]:
         "sslmode": "verify-full",
         # GSSAPI encryption would be tried first and costs a round trip; TLS is what is verified here.
         "gssencmode": "disable",
-        "options": f"{_session_limits(settings)} {given.get('options', '')}".rstrip(),
+        "options": f"{_session_options(settings)} {given.get('options', '')}".rstrip(),
     }
 
 
@@ -59,12 +59,14 @@ def _insist_on_verified_tls(given: dict[str, str]) -> None:
         raise SettingsError("DATABASE_URL must name a host: sslmode has no effect on a Unix socket")
 
 
-def _session_limits(settings: Settings) -> str:
-    limits = {
+def _session_options(settings: Settings) -> str:
+    options = {
         "statement_timeout": settings.statement_timeout_ms,
         "lock_timeout": settings.lock_timeout_ms,
         "idle_in_transaction_session_timeout": settings.idle_in_transaction_timeout_ms,
         # A backend whose client is gone ends its query within a second (PostgreSQL 14 and later).
         "client_connection_check_interval": 1_000,
+        # Some words are rare in titles and some are common: no one plan suits both.
+        "plan_cache_mode": "force_custom_plan",
     }
-    return " ".join(f"-c {name}={value}" for name, value in limits.items())
+    return " ".join(f"-c {name}={value}" for name, value in options.items())

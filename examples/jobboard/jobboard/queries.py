@@ -40,7 +40,7 @@ async def list_jobs(connection: AsyncConnection, wanted: JobFilters) -> list[Rec
         .join(Organisation)
         .where(*_criteria(wanted))
         .order_by(Job.posted_at.desc(), Job.id.desc())
-        # As a parameter, the limit would be unknown to a generic plan, which expects a tenth of the table.
+        # Spelt out: where a plan doesn't know a limit, it is made for a tenth of the table.
         .limit(literal_column(str(wanted.limit)))
     )
     return [dict(row) for row in (await connection.execute(query)).mappings()]
