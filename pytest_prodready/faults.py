@@ -180,6 +180,8 @@ class FaultProxy:
         `reached_at` is where clients connect if that isn't where the server listens, as with published
         ports of a container.
         """
+        if "/" in name:
+            raise FaultProxyError("The API can't address a proxy whose name has a slash.", value=name)
         with _library(self._http) as server:
             try:
                 proxy = server.create(upstream=upstream, name=name, listen=listen)
@@ -280,7 +282,7 @@ class Proxied:
             yield
 
     def cut(self) -> None:
-        """Close all live connections once."""
+        """Close all live connections once; clients that come in that very moment are refused."""
         if self._enabled():
             self._enable(False)
             self._enable(True)

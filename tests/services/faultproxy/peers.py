@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 DEADLINE_S = 10.0
+LATE_S = 1.5  # how late a busy machine may be
+NOWHERE = "127.0.0.1:9"  # an upstream that nobody will ask for
 QUIET_S = 0.15  # how long nothing must arrive to count as silence
 
 
@@ -207,3 +209,22 @@ def is_refused(listen: str) -> bool:
             return False
     except ConnectionRefusedError:
         return True
+
+
+class Clock:
+    """Seconds since it was made."""
+
+    def __init__(self) -> None:
+        self.started = time.monotonic()
+
+    def took(self, at_least_s: float, at_most_s: float | None = None) -> bool:
+        """Whether so long has gone by, and not much more."""
+        seconds = time.monotonic() - self.started
+        most = at_least_s + LATE_S if at_most_s is None else at_most_s
+        assert at_least_s - 0.005 <= seconds <= most, seconds
+        return True
+
+
+def refusal(message: str, status: int) -> bytes:
+    """The body of an error."""
+    return f'{{"error":"{message}","status":{status}}}\n'.encode()

@@ -248,6 +248,15 @@ def test_taken_name_is_an_error(faults: FaultProxy, proxied: Proxied) -> None:
     assert f":{faults.port}" in str(caught.value)
 
 
+def test_names_of_any_characters_work_but_slashes(faults: FaultProxy, upstream: Upstream) -> None:
+    """A name is escaped in paths; a slash can't be, and is refused."""
+    proxied = faults.create("main db: 50% <é>", upstream.address)
+    with proxied.latency(ms=1), proxied.down():
+        pass
+    with pytest.raises(FaultProxyError, match="a/b"):
+        faults.create("a/b", upstream.address)
+
+
 def test_refusal_tells_what_came_back(faults: FaultProxy, control: Control) -> None:
     """What was asked, of whom, and the server's own words are in the error."""
     with pytest.raises(ProdreadyError) as caught:
