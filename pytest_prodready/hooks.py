@@ -20,12 +20,12 @@ from pytest_prodready.fixtures import rules
 from pytest_prodready.fixtures.session import TARGETS
 from pytest_prodready.names import FILE_NAME
 from pytest_prodready.plugin import starts_servers
+from pytest_prodready.reports.terminal import Word, verdict_word
 from pytest_prodready.selection import add_target, asked_for, named_paths
 from pytest_prodready.suite import rule_of
-from pytest_prodready.target import EnvironmentBroken, Unmeasured
-from pytest_prodready.verdicts import bypassed, lacking
+from pytest_prodready.target import EnvironmentBroken
 
-EARLY = pytest.StashKey[Finding]()
+EARLY = pytest.StashKey[Finding | None]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -93,33 +93,24 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     """Conclude early what can't be tried; a set-up that fails makes a rule inconclusive, not an error."""
-    rule = rule_of(item)
-    if rule is None:
-        try:
-            return (yield)
-        except EnvironmentBroken as broken:
-            gate.stop_target(item, broken.error)
-            pytest.fail(broken.error.message, pytrace=False)
     item.stash[STARTED] = time.monotonic()
-    target = gate.target(item)
-    if target.broken is not None:
-        pytest.skip("not run: the environment could not be started")
-    target.progress(f"{rule.id}")
-    early = bypassed(rule, target.settings) or lacking(rule, target.planned_capabilities())
-    if early is not None:
-        item.stash[EARLY] = early
+    rule = rule_of(item)
+    broken: ProdreadyError | None = None
+    if rule is not None and not (broken := gate.begin(item)):
+        item.stash.setdefault(EARLY, gate.early(item, rule))
+    if broken or item.stash.get(EARLY, None):
         item.fixturenames = []  # type: ignore[attr-defined]  # nothing is set up for what isn't tried
-        return (yield)
     try:
-        return (yield)
-    except EnvironmentBroken as broken:
-        gate.stop_target(item, broken.error)
-        pytest.fail(broken.error.message, pytrace=False)
-    except Unmeasured as reason:
-        item.stash[EARLY] = rule.inconclusive(str(reason))
-    except ProdreadyError as error:
-        item.stash[EARLY] = rule.inconclusive(target.redacted(error.message.replace("\n", ";")))
-    return None
+        yield
+    except EnvironmentBroken as failure:
+        broken = failure.error
+    except Exception as failure:
+        if rule is None:
+            raise
+        item.stash[EARLY] = gate.set_up_failed(item, rule, failure)
+    if broken and rule is None:
+        gate.stop_target(item, broken)
+        pytest.fail(gate.NOT_STARTED, pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -129,14 +120,16 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     if rule is None:
         return (yield)
     target = gate.target(pyfuncitem)
-    if EARLY in pyfuncitem.stash:
-        conclusion(pyfuncitem, target, pyfuncitem.stash[EARLY])
+    if target.broken is not None:
+        gate.stop_target(pyfuncitem, target.broken)
+        pytest.fail(gate.NOT_STARTED, pytrace=False)
+    if early := pyfuncitem.stash.get(EARLY, None):
+        conclusion(pyfuncitem, target, early)
         return True
     try:
         result = yield
     except Exception as failure:
-        text = target.redacted(f"{type(failure).__name__}: {failure}".splitlines()[0])
-        conclusion(pyfuncitem, target, rule.inconclusive(f"the check failed: {text}"))
+        conclusion(pyfuncitem, target, gate.crashed(target, rule, failure))
         return True
     if CONCLUDED not in pyfuncitem.stash:
         conclusion(pyfuncitem, target, rule.inconclusive("the test concluded nothing"))
@@ -157,6 +150,11 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
         return (yield)
     finally:
         gate.finish(session)
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> Word | None:
+    """Call a verdict by its name; what isn't known is told in the summary, not as a wall of failures."""
+    return verdict_word(report)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

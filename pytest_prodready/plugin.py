@@ -1,4 +1,4 @@
-"""What every pytest run loads: options, markers and fixtures. The gate itself is loaded when it is asked for."""
+"""What every pytest run loads: options, markers and fixtures. The gate is loaded when it is asked for."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Record:
         return data
 
     def read_measurement(self, name: str, kind: Any) -> Any:
-        """A measurement that an earlier run recorded, as its own type again; FileNotFoundError without one."""
+        """A measurement that an earlier run recorded, as its own type; FileNotFoundError without one."""
         text = (self.folder / "measurements" / f"{name}.json").read_text()
         return TypeAdapter(kind).validate_json(text)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -18,6 +19,7 @@ from pytest_prodready.environment import placeholders
 from pytest_prodready.environment.recipe import check_command
 from pytest_prodready.environment.select import choose
 from pytest_prodready.errors import ConfigError, ProdreadyError
+from pytest_prodready.findings import Finding, Rule
 from pytest_prodready.fixtures.session import TARGETS, Targets
 from pytest_prodready.names import FILE_NAME, SMALLEST_FILE
 from pytest_prodready.options import Options, read_options
@@ -25,9 +27,12 @@ from pytest_prodready.records import Record, new_run_id
 from pytest_prodready.reports import collect, json_report, terminal
 from pytest_prodready.reports.status import StatusLine
 from pytest_prodready.selection import asked_for, named_paths, named_targets
-from pytest_prodready.target import Target
+from pytest_prodready.suite import rule_of
+from pytest_prodready.target import EnvironmentBroken, Target, Unmeasured
+from pytest_prodready.verdicts import bypassed, lacking
 
 MISCONFIGURED = 4
+NOT_STARTED = "the environment could not be started; the reason is said below"
 
 
 @dataclass
@@ -40,7 +45,6 @@ class Session:
     options: Options | None = None
     counted: int = 0
     errors: list[str] = field(default_factory=list)  # each makes the run misconfigured
-    said: list[str] = field(default_factory=list)  # those that a test's failure has already shown
     findings: collect.Findings = field(default_factory=collect.Findings)
     previous_sigterm: Any = None
 
@@ -105,15 +109,8 @@ def check(config: pytest.Config) -> None:
     except ConfigError as error:
         if hasattr(config, "workerinput"):
             return  # the controller has said it
-        raise pytest.UsageError(*_lines(error)) from None
+        raise pytest.UsageError(f"prodready: {error.message}") from None
     _end_cleanly_on_sigterm(state)
-
-
-def _lines(error: ProdreadyError) -> list[str]:
-    return [
-        f"prodready: {line}" if number == 0 else line
-        for number, line in enumerate(error.message.splitlines())
-    ]
 
 
 def usable(config: pytest.Config, path: Path) -> bool:
@@ -130,7 +127,7 @@ def raise_collected_errors(config: pytest.Config) -> None:
     """End the collection where a prodready.toml that was found on the way isn't right."""
     errors = config.stash[SESSION].errors
     if errors and not hasattr(config, "workerinput"):
-        raise pytest.UsageError(*[line for text in errors for line in _lines(ConfigError(text))])
+        raise pytest.UsageError(*[f"prodready: {text}" for text in errors])
 
 
 def header(config: pytest.Config) -> list[str]:
@@ -154,7 +151,7 @@ def count(session: pytest.Session) -> None:
         return
     if session.config.getoption("lf", False):
         return
-    raise pytest.UsageError(*nothing_found(session.config))
+    raise pytest.UsageError("\n".join(nothing_found(session.config)))
 
 
 def _distributed(config: pytest.Config) -> bool:
@@ -182,12 +179,59 @@ def target(item: pytest.Item) -> Target:
     return found
 
 
+def begin(item: pytest.Item) -> ProdreadyError | None:
+    """Start the target's environment before its first rule, if any of its rules can be tried.
+
+    So what keeps it from starting is said once and first. Returns that error, also for the later rules.
+    """
+    mine = target(item)
+    if mine.begun or mine.options.judge is not None:
+        return mine.broken
+    mine.begun = True
+    targets = item.config.stash[TARGETS]
+    rules = [rule_of(each) for each in item.session.items if targets.file_for(each.path) == mine.path]
+    if any(rule is not None and _untried(mine, rule) is None for rule in rules):
+        try:
+            mine.environment()
+        except EnvironmentBroken as failure:
+            return failure.error
+    return None
+
+
+def early(item: pytest.Item, rule: Rule) -> Finding | None:
+    """The finding of a rule that isn't tried; None for one that is."""
+    mine = target(item)
+    mine.progress(rule.id)
+    return _untried(mine, rule)
+
+
+def _untried(mine: Target, rule: Rule) -> Finding | None:
+    return bypassed(rule, mine.settings) or lacking(rule, mine.planned_capabilities())
+
+
+def set_up_failed(item: pytest.Item, rule: Rule, failure: Exception) -> Finding:
+    """The finding of a rule whose measurement, or another of its fixtures, failed."""
+    if isinstance(failure, Unmeasured):
+        return rule.inconclusive(str(failure))
+    text = failure.message if isinstance(failure, ProdreadyError) else f"{type(failure).__name__}: {failure}"
+    return rule.inconclusive(f"the set-up failed: {target(item).redacted(text.splitlines()[0])}")
+
+
+def crashed(mine: Target, rule: Rule, failure: Exception) -> Finding:
+    """The finding of a rule whose check failed; the traceback goes to the run's folder."""
+    text = mine.redacted("".join(traceback.format_exception(failure)))
+    path = mine.record.write_text(f"checks/{rule.id}.error.txt", text)
+    reason = mine.redacted(f"{type(failure).__name__}: {failure}".splitlines()[0])
+    return rule.inconclusive(f"the check failed: {reason} (all of it: {mine.shown(path)})")
+
+
 def stop_target(item: pytest.Item, error: ProdreadyError) -> None:
-    """Note that a target's environment could not be started: the run is misconfigured."""
+    """Note why a target's environment could not be started, and run nothing more of it."""
     state = item.config.stash[SESSION]
     if error.message not in state.errors:
         state.errors.append(error.message)
-        state.said.append(error.message)
+    if len(item.config.stash[TARGETS].all()) == 1:
+        item.session.shouldstop = NOT_STARTED
 
 
 def leave(item: pytest.Item, nextitem: pytest.Item | None) -> None:

@@ -51,6 +51,7 @@ class Target:
     progress: Progress
     broken: ProdreadyError | None = None
     failed: bool = False
+    begun: bool = False
     _environment: Environment | None = None
     _traffic: Traffic | None = None
     _measurements: dict[str, Any] = field(default_factory=dict)
@@ -231,7 +232,7 @@ class Target:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Hold the lock between the workers of one session: none measures time while another loads the machine."""
+    """Hold the lock between the workers of one session, so that none measures another's load."""
     session = os.environ.get("PYTEST_XDIST_TESTRUNUID")
     if session is None:
         yield

@@ -18,7 +18,7 @@ MISSING_LINES: dict[Capability, str] = {
     Capability.REDIS_OPTIONAL: "[redis]\noptional = true   # where the service serves without it",
     Capability.REDIS_TLS: "[redis]\ntls = true",
     Capability.FAULT_PROXY: "(a server of our own: remove url from [postgres] or [redis])",
-    Capability.ADMIN: '[postgres]\nadmin_url = "postgresql://…"   # a superuser, best from PRODREADY_POSTGRES__ADMIN_URL',
+    Capability.ADMIN: '[postgres]\nadmin_url = "postgresql://…"   # a superuser',
     Capability.DESTRUCTIVE: "(--prodready-allow-destructive, since these servers are yours)",
     Capability.REQUESTS: '[[requests]]\npath = "/jobs?limit=20"',
     Capability.ERROR_REQUESTS: '[[requests]]\npath = "/jobs/0"\nexpect = 404',
@@ -49,7 +49,7 @@ class Outcome(StrEnum):
 
 
 def bypassed(rule: Rule, settings: Settings) -> Finding | None:
-    """The finding of a rule that [bypass] takes out, by its own name or its suite's; None when it stays in."""
+    """The finding of a rule that [bypass] takes out, by its name or its suite's; None when it stays."""
     reason = settings.bypass.get(rule.id) or settings.bypass.get(rule.suite)
     return None if reason is None else rule.unverified("taken out by [bypass]").waived(f"[bypass] {reason}")
 
@@ -64,7 +64,7 @@ def lacking(rule: Rule, capabilities: Set[Capability]) -> Finding | None:
 
 
 def waived(finding: Finding, waivers: Iterable[Waiver], today: date) -> Finding:
-    """The finding after waivers: a live one accepts what isn't passed, an expired one only says that it did."""
+    """The finding after waivers: a live one accepts what isn't passed, an expired one fails it."""
     waiver = next((each for each in waivers if each.rule == finding.rule.id), None)
     if waiver is None or finding.verdict is Verdict.PASSED:
         return finding

@@ -51,7 +51,7 @@ def run_gate(folder: Path, *arguments: str, variables: Mapping[str, str] | None 
     hidden = {
         name: os.environ[name] for name in ("PRODREADY_HIDE_SYSTEM", "PRODREADY_CACHE") if name in os.environ
     }
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:randomly", *arguments]
+    command = [sys.executable, "-m", "pytest", "-p", "no:randomly", *arguments]
     done = subprocess.run(
         command,
         cwd=folder,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import textwrap
@@ -10,6 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from pytest_prodready.conclusion import PROPERTY
 from pytest_prodready.findings import Capability
 from pytest_prodready.reports.collect import Payload, TargetReport
 from pytest_prodready.reports.json_report import folder_of
@@ -24,8 +28,29 @@ COLOURS: dict[str, dict[str, bool]] = {
     "unverified": {"yellow": True},
     "waived": {"cyan": True},
 }
+OF_A_DATABASE = {
+    Capability.ADMIN,
+    Capability.FAULT_PROXY,
+    Capability.DESTRUCTIVE,
+    Capability.SERVER_HBA,
+    Capability.SERVER_SETTINGS,
+}
+OF_A_REDIS = {Capability.FAULT_PROXY, Capability.REDIS_OPTIONAL, Capability.REDIS_TLS, Capability.DESTRUCTIVE}
 WIDTH = 110
 LABEL = 10
+Word = tuple[str, str, tuple[str, dict[str, bool]]]
+
+
+def verdict_word(report: pytest.TestReport) -> Word | None:
+    """Category, letter and word of a rule's report, where they differ from pytest's own."""
+    if report.when != "call":
+        return None
+    for name, value in report.user_properties:
+        if name == PROPERTY:
+            verdict = json.loads(str(value))["verdict"]
+            if verdict not in ("passed", "failed"):
+                return verdict, MARKS[verdict], (verdict.upper(), COLOURS[verdict])
+    return None
 
 
 def header(target: Target) -> list[str]:
@@ -49,7 +74,7 @@ def summary(terminal: Any, reports: Sequence[TargetReport], run: str, errors: Se
     if errors and not reports:
         terminal.section("readiness", sep="=", bold=True)
     for text in errors:
-        _error(terminal, text)
+        terminal.write_line(f"prodready: {text}", red=True)
 
 
 def _table(terminal: Any, report: TargetReport) -> None:
@@ -66,7 +91,7 @@ def _table(terminal: Any, report: TargetReport) -> None:
 def _row(terminal: Any, each: Payload) -> None:
     terminal.write(f"   {MARKS[each['verdict']]} ", **COLOURS[each["verdict"]])
     name = each["rule"].partition(".")[2]
-    room = WIDTH - 45
+    room = max(WIDTH, terminal._tw.fullwidth) - 45
     terminal.write_line(f"{name:<38} {textwrap.shorten(each['summary'], room, placeholder=' …')}")
 
 
@@ -101,22 +126,29 @@ def _line(terminal: Any, label: str, text: str) -> None:
 
 
 def _unverified(terminal: Any, report: TargetReport) -> None:
-    """Group what isn't configured by what is missing, with the lines to add."""
-    groups: dict[tuple[str, ...], list[Payload]] = defaultdict(list)
-    for each in report.findings:
-        if each["verdict"] == "unverified":
-            groups[tuple(each["missing"])].append(each)
-    for missing, rules in sorted(groups.items(), key=lambda group: -len(group[1])):
-        names = ", ".join(each["rule"] for each in rules)
+    """Say what is missing, the most wanted first, with the lines to add."""
+    untried = [each for each in report.findings if each["verdict"] == "unverified"]
+    wanted: dict[Capability, list[Payload]] = defaultdict(list)
+    for each in untried:
+        for capability in really_missing(each["missing"]):
+            wanted[capability].append(each)
+    for capability, rules in sorted(wanted.items(), key=lambda pair: -len(pair[1])):
         must = sum(each["level"] == "must" for each in rules)
-        count = f"{len(rules)} rule{'s need' if len(rules) > 1 else ' needs'}"
-        terminal.write_line(f" ? {count} {' and '.join(missing)} ({must} must). Add:", yellow=True)
-        for name in missing:
-            for line in MISSING_LINES[Capability(name)].splitlines():
-                terminal.write_line(f"       {line}")
-        for line in textwrap.wrap(f"for {names}", WIDTH - 7):
-            terminal.write_line(f"     {line}")
+        count = f"{len(rules)} rules need" if len(rules) > 1 else "1 rule needs"
+        terminal.write_line(f" ? {count} {capability} ({must} must). Add:", yellow=True)
+        for line in MISSING_LINES[capability].splitlines():
+            terminal.write_line(f"       {line}")
         terminal.write_line("")
+
+
+def really_missing(names: Sequence[str]) -> tuple[Capability, ...]:
+    """What to add: without what only follows from something else that is missing too."""
+    missing = {Capability(name) for name in names}
+    if Capability.DATABASE in missing:
+        missing -= OF_A_DATABASE
+    if Capability.REDIS in missing:
+        missing -= OF_A_REDIS
+    return tuple(sorted(missing))
 
 
 def _verdict(terminal: Any, report: TargetReport, run: str, errors: Sequence[str]) -> None:
@@ -132,11 +164,6 @@ def _verdict(terminal: Any, report: TargetReport, run: str, errors: Sequence[str
         green=ready,
         red=not ready,
     )
-
-
-def _error(terminal: Any, text: str) -> None:
-    for number, line in enumerate(text.splitlines()):
-        terminal.write_line(f"prodready: {line}" if number == 0 else line, red=True)
 
 
 def _shown(path: Path) -> str:

@@ -1,0 +1,106 @@
+"""Whatever is wrong with prodready.toml, an option or the environment: exit 4, one clear message, no traceback."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.gate import run_gate
+from tests.targets import SMALL, small_target
+
+POSTGRES = SMALL.replace("[health]", 'env = { DATABASE_URL = "{postgres.url}" }\n[postgres]\n%s\n[health]', 1)
+
+# name: (prodready.toml, further arguments, what the message must say)
+CASES: dict[str, tuple[str, list[str], list[str]]] = {
+    "no toml": ("[service\n", [], ["isn't valid TOML", "prodready.toml:1"]),
+    "empty file": ("", [], ["service is missing", "smallest useful file"]),
+    "unknown table": (SMALL + "[pol]\nsize = 3\n", [], ["unknown table pol", "did you mean pool?"]),
+    "unknown key": (SMALL + "[pool]\nsise = 3\n", [], ["unknown key pool.sise", "did you mean size?"]),
+    "wrong type": (SMALL + '[pool]\nsize = "ten"\n', [], ["pool.size", "'ten'", "prodready.toml:9"]),
+    "out of range": (SMALL + "[pool]\nsize = 0\n", [], ["pool.size", "greater than or equal to 1"]),
+    "no command": ('[service]\nname = "x"\n', [], ["give either command", "prodready.toml:1"]),
+    "command and url": (SMALL.replace("[health]", 'url = "http://127.0.0.1:9"\n[health]'), [], ["exclude"]),
+    "bad name": (SMALL.replace('"small"', '"no spaces"'), [], ["service.name", "no spaces"]),
+    "bad path": (SMALL.replace('"/live"', '"live"'), [], ["health.liveness", "'live'"]),
+    "bad placeholder": (SMALL.replace("{port}", "{prt}"), [], ["{prt}", "{port}"]),
+    "dead placeholder": (
+        SMALL.replace("[health]", 'env = { U = "{postgres.uri}" }\n[health]'),
+        [],
+        ["postgres.uri", "postgres.url"],
+    ),
+    "missing program": (SMALL.replace("{python}", "no-such-program"), [], ["no-such-program", "PATH"]),
+    "missing folder": (SMALL.replace("[health]", 'cwd = "nowhere"\n[health]'), [], ["nowhere"]),
+    "command that dies": (
+        SMALL.replace("{python} server.py", x),
+        [],
+        ["boom", "7"],
+    ),
+    "never ready": (
+        SMALL.replace('"/ready"', '"/503"').replace("[health]", "ready_within_s = 1\n[health]"),
+        [],
+        ["503", "1"],
+    ),
+    "set-up that fails": (
+        SMALL.replace("[health]", "setup = [\"{python} -c 'raise SystemExit(3)'\"]\n[health]"),
+        [],
+        ["setup", "3"],
+    ),
+    "unreachable url": (
+        '[service]\nname = "x"\nurl = "http://127.0.0.1:9"\n[health]\nliveness = "/live"\n',
+        [],
+        ["127.0.0.1:9"],
+    ),
+    "no such backend": (SMALL, ["--prodready-backend=cloud"], ["cloud", "processes"]),
+    "no such profile": (SMALL, ["--prodready-profile=prod"], ["prod", "no profiles"]),
+    "no such run": (SMALL, ["--prodready-judge=nowhere"], ["nowhere", "run.json"]),
+    "bad assignment": (SMALL, ["--prodready-set=pool.size"], ["pool.size", "table.key=value"]),
+    "bypass of nothing": (SMALL + '[bypass]\n"pool.leaks" = "we know"\n', [], ["pool.leaks"]),
+    "waiver without approver": (
+        SMALL + '[[waivers]]\nrule = "pool.bounded"\nreason = "known"\nexpires = 2030-01-01\n',
+        [],
+        ["waivers[0].approver is missing"],
+    ),
+    "missing hba": (POSTGRES % 'hba = "no_hba.conf"', [], ["no_hba.conf"]),
+    "no postgres in bin": (POSTGRES % 'bin = "/nowhere/bin"', [], ["/nowhere/bin"]),
+    "bad server setting": (POSTGRES % "settings = { no_such_setting = 1 }", [], ["no_such_setting"]),
+    "engine unreachable": (
+        POSTGRES % 'url = "postgresql://u:hunter2secret@127.0.0.1:9/d"',
+        [],
+        ["127.0.0.1"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_bad_input_is_explained(name: str, tmp_path: Path) -> None:
+    """The message names what failed, the value and where it came from; nothing of ours is traced back."""
+    text, arguments, said = CASES[name]
+    small_target(tmp_path, text)
+    run = run_gate(tmp_path, "-m", "readiness", "-k", "answers or test_plaintext_is_refused", *arguments)
+    assert run.code == 4, run.output
+    for words in said:
+        assert words in run.output, run.output
+    assert "Traceback" not in run.output
+    assert "hunter2" not in run.output
+    assert "INTERNALERROR" not in run.output
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port on which somebody else already listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+def test_taken_port_is_named(taken: int, tmp_path: Path) -> None:
+    """A fixed port that somebody else uses is named."""
+    small_target(tmp_path, SMALL.replace("[health]", f"port = {taken}\n[health]"))
+    run = run_gate(tmp_path, "-m", "readiness", "-k", "answers")
+    assert run.code == 4, run.output
+    assert str(taken) in run.output
+    assert "Traceback" not in run.output
