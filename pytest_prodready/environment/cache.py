@@ -31,6 +31,7 @@ class Cache:
     ca_file: Path | None = None
     server: RedisServer | None = None
     proxied: Proxied | None = None
+    given_url: str | None = field(default=None, repr=False)
 
     @classmethod
     def external(cls, url: str, ca_file: Path | None) -> Cache:
@@ -45,6 +46,7 @@ class Cache:
             user=unquote(parts.username or ""),
             number=parts.path.strip("/") or "0",
             ca_file=ca_file,
+            given_url=url,
         )
 
     @property
@@ -54,6 +56,8 @@ class Cache:
 
     def url(self, endpoint: Endpoint | None = None) -> str:
         """The URL for clients, through the proxy unless another address is given."""
+        if endpoint is None and self.given_url is not None:
+            return self._with_authority(self.given_url)
         scheme = "rediss" if self.tls else "redis"
         secured = f"?ssl_ca_certs={quote(str(self.ca_file))}" if self.tls and self.ca_file else ""
         account = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}@"
@@ -62,7 +66,7 @@ class Cache:
     def client(self, *, timeout_s: float = 5.0) -> redis.Redis:
         """A client of our own that goes straight to the server, tries once and gives up in time."""
         if self.server is None:
-            return self._client(self.url(self.endpoint), timeout_s)
+            return self._client(self.url(), timeout_s)
         if self.server.paused or not self.server.alive:
             raise ServerError("Redis is paused or not running, so it can't be asked.", value=self.endpoint)
         plain = self.server.plain_endpoint
@@ -71,6 +75,11 @@ class Cache:
     def log_tail(self, lines: int = 20) -> str:
         """The last lines of the server's log, where it is ours."""
         return self.server.log_tail(lines) if self.server else ""
+
+    def _with_authority(self, url: str) -> str:
+        if not self.tls or self.ca_file is None or "ssl_ca_certs=" in url:
+            return url
+        return f"{url}{'&' if '?' in url else '?'}ssl_ca_certs={quote(str(self.ca_file))}"
 
     @staticmethod
     def _client(url: str, timeout_s: float) -> redis.Redis:

@@ -11,7 +11,7 @@ from pytest_prodready.environment.announced import announced_port, module, modul
 from pytest_prodready.environment.binaries import system_hidden
 from pytest_prodready.environment.logs import tail
 from pytest_prodready.environment.ports import LOOPBACK, answers
-from pytest_prodready.environment.runs import Run
+from pytest_prodready.environment.runs import Run, close_pipes
 from pytest_prodready.environment.service import Endpoint
 from pytest_prodready.errors import ServerError
 from pytest_prodready.faults import FaultProxy, Proxied
@@ -57,9 +57,7 @@ class ProxyProcess:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-            for pipe in (self._process.stdin, self._process.stdout):
-                if pipe is not None:
-                    pipe.close()
+            close_pipes(self._process)
         for port in self._ports:
             self._run.ports.release(port)
         self._ports.clear()

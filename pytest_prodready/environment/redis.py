@@ -16,7 +16,7 @@ from pytest_prodready.environment.certificates import Authority
 from pytest_prodready.environment.logs import tail
 from pytest_prodready.environment.places import give_to_server_user
 from pytest_prodready.environment.ports import LOOPBACK, answers
-from pytest_prodready.environment.runs import Run
+from pytest_prodready.environment.runs import Run, close_pipes
 from pytest_prodready.environment.service import Endpoint
 from pytest_prodready.errors import ServerError
 
@@ -219,7 +219,5 @@ class RedisServer:
         if self._front is not None:
             self._front.kill()
             self._front.wait()
-            for pipe in (self._front.stdin, self._front.stdout):
-                if pipe is not None:
-                    pipe.close()
+            close_pipes(self._front)
             self._front = None

@@ -107,6 +107,7 @@ class Run:
             end(self.folder)
             for process in self._spawned:
                 process.wait(REAPED_WITHIN_S)
+                close_pipes(process)
             _remove(self.folder)
             os.close(self._owner_lock)
             self._closed = True
@@ -132,6 +133,13 @@ def sweep() -> tuple[Swept, ...]:
                 _remove(folder)
                 swept.append(Swept(folder.name, processes))
     return tuple(swept)
+
+
+def close_pipes(process: subprocess.Popen[bytes]) -> None:
+    """Close our ends of a process's standard input and output; it may notice, so not before its end."""
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
 
 
 def base_folder() -> Path:

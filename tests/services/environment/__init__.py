@@ -1,0 +1,1 @@
+"""The local environment, on real servers."""
