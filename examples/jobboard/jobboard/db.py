@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import Any, TypeVar, cast
@@ -57,8 +58,12 @@ class _Connecting:
             raise OperationalError("the last attempt to connect has just failed")
         try:
             return dialect.connect(*args, **parameters)
-        except OperationalError:
-            self._not_before = time.monotonic() + RECONNECT_PAUSE_S
+        except BaseException as error:
+            if isinstance(error, OperationalError):
+                self._not_before = time.monotonic() + RECONNECT_PAUSE_S
+            # The socket of the attempt is held by the frames of the traceback, and on the server a backend by
+            # the socket; neither may wait for the error to be collected as garbage.
+            traceback.clear_frames(error.__traceback__)
             raise
 
 
@@ -128,14 +133,11 @@ class Database:
         return self._outcome(task)
 
     def _outcome(self, task: asyncio.Task[T]) -> T:
-        try:
-            result = task.result()
-        except SQLAlchemyError as error:
-            outage = as_outage(error)
-            if outage is None:
-                raise
-            # Not chained: the text of the original may hold parts of the database URL.
-            raise outage from None
+        error = task.exception()
+        if isinstance(error, SQLAlchemyError):
+            # Outside an except clause, so that an outage doesn't drag the error and its frames along.
+            raise as_outage(error) or error
+        result = task.result()
         self.last_answer = time.monotonic()
         return result
 

@@ -77,9 +77,8 @@ class Guard:
             async with asyncio.timeout(self._deadline_s):
                 await self._serve(scope, receive, sending)
         except TimeoutError:
-            if begun:
-                raise
-            await unavailable("the request took too long")(scope, receive, send)
+            if not begun:
+                await unavailable("the request took too long")(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await _body(receive, self._max_body_bytes)
