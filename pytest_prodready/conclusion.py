@@ -30,11 +30,11 @@ def conclusion(item: pytest.Item, target: Target, finding: Finding) -> None:
     result = outcome(finding, target.options)
     if result is Outcome.PASS:
         return
-    text = f"{finding.verdict}: {finding.summary}"
+    text = finding.summary if finding.verdict is not Verdict.WAIVED else finding.waived_by
     if result is Outcome.SKIP:
         pytest.skip(text)
     target.failed = True
-    pytest.fail(f"{finding.rule.id} {text}", pytrace=False)
+    pytest.fail(f"{finding.rule.id} {finding.verdict}: {text}", pytrace=False)
 
 
 def payload(item: pytest.Item, target: Target, finding: Finding) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Whatever is wrong with prodready.toml, an option or the environment: exit 4, one clear message, no traceback."""
+"""Whatever is wrong with prodready.toml, an option or the environment: exit 4, one message, no traceback."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ CASES: dict[str, tuple[str, list[str], list[str]]] = {
     "missing program": (SMALL.replace("{python}", "no-such-program"), [], ["no-such-program", "PATH"]),
     "missing folder": (SMALL.replace("[health]", 'cwd = "nowhere"\n[health]'), [], ["nowhere"]),
     "command that dies": (
-        SMALL.replace("{python} server.py", x),
+        SMALL.replace('"{python} server.py {port}"', "'{python} -c \"print(40 + 2); raise SystemExit(7)\"'"),
         [],
-        ["boom", "7"],
+        ["42", "status 7"],
     ),
     "never ready": (
         SMALL.replace('"/ready"', '"/503"').replace("[health]", "ready_within_s = 1\n[health]"),

@@ -57,7 +57,7 @@ def test_from_a_subfolder(tmp_path: Path) -> None:
 
 
 def test_with_testpaths_that_miss_it(tmp_path: Path) -> None:
-    """testpaths don't hide the rootdir's prodready.toml from -m readiness."""
+    """Testpaths don't hide the rootdir's prodready.toml from -m readiness."""
     small_target(tmp_path)
     (tmp_path / "tests").mkdir()
     (tmp_path / "pytest.ini").write_text("[pytest]\ntestpaths = tests\n")

@@ -1,0 +1,110 @@
+"""report.json, judging a recorded run again, waivers and bypasses, on a target that needs no server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from pytest_prodready.reports.json_report import schema
+from tests.gate import run_gate
+from tests.targets import LIVENESS, READINESS, SMALL, small_target
+
+BROKEN = SMALL.replace('"/live"', '"/500"')
+
+
+def test_report_follows_its_schema(tmp_path: Path) -> None:
+    """A report with every kind of verdict at hand is valid by the schema that we ship."""
+    small_target(tmp_path, BROKEN + '[bypass]\npool = "no database"\n')
+    run = run_gate(tmp_path, "-m", "readiness")
+    jsonschema.validate(run.report, schema(), format_checker=jsonschema.FormatChecker())
+    assert run.report["verdict"] == "not-ready"
+    assert {"passed", "failed", "unverified", "waived"} <= set(run.verdicts.values())
+
+
+def test_schema_is_a_schema() -> None:
+    """What we ship as a JSON Schema is one."""
+    jsonschema.Draft202012Validator.check_schema(schema())
+
+
+def test_ready_report(tmp_path: Path) -> None:
+    """Where everything that ran has passed, the verdict is ready and the exit code 0."""
+    small_target(tmp_path)
+    run = run_gate(tmp_path, LIVENESS, READINESS)
+    assert (run.code, run.report["verdict"]) == (0, "ready")
+    assert run.report["environment"]["postgres"] is None
+
+
+def test_recorded_run_is_judged_again_without_servers(tmp_path: Path) -> None:
+    """--prodready-judge gives the same verdicts from the record, and other limits give others."""
+    small_target(tmp_path)
+    first = run_gate(tmp_path, LIVENESS, READINESS)
+    recorded = max((tmp_path / ".prodready" / "runs").iterdir())
+    (tmp_path / "server.py").unlink()
+    again = run_gate(tmp_path, f"--prodready-judge={recorded}", LIVENESS, READINESS)
+    assert again.verdicts == first.verdicts, again.output
+    strict = run_gate(
+        tmp_path,
+        f"--prodready-judge={recorded}",
+        "--prodready-set=health.liveness_within_s=0.000001",
+        LIVENESS,
+    )
+    assert strict.verdicts["health.liveness-answers"] == "failed", strict.output
+
+
+def test_unrecorded_measurement_is_inconclusive(tmp_path: Path) -> None:
+    """What an earlier run did not record can't be judged from it."""
+    small_target(tmp_path)
+    run_gate(tmp_path, LIVENESS)
+    recorded = max((tmp_path / ".prodready" / "runs").iterdir())
+    for measurement in (recorded / "measurements").iterdir():
+        measurement.unlink()
+    run = run_gate(tmp_path, f"--prodready-judge={recorded}", LIVENESS)
+    assert run.verdicts["health.liveness-answers"] == "inconclusive"
+
+
+@pytest.mark.parametrize(
+    ("expires", "verdict", "code"), [("2999-01-01", "waived", 0), ("2020-01-01", "failed", 1)]
+)
+def test_waiver(expires: str, verdict: str, code: int, tmp_path: Path) -> None:
+    """A live waiver accepts a failure, an expired one doesn't; the report keeps who signed it."""
+    waiver = '[[waivers]]\nrule = "health.liveness-answers"\nreason = "until the rewrite"\napprover = "Ada"\n'
+    small_target(tmp_path, f"{BROKEN}{waiver}expires = {expires}\n")
+    run = run_gate(tmp_path, LIVENESS)
+    assert (run.verdicts["health.liveness-answers"], run.code) == (verdict, code), run.output
+
+
+def test_softened_verdicts(tmp_path: Path) -> None:
+    """Unverified musts fail the run, unless it is told to skip them."""
+    small_target(tmp_path)
+    unverified = "prodready.toml::pool::test_bounded"
+    assert run_gate(tmp_path, unverified).code == 1
+    assert run_gate(tmp_path, "--prodready-unverified=skip", unverified).code == 0
+    assert run_gate(tmp_path, unverified, variables={"PRODREADY_UNVERIFIED": "skip"}).code == 0
+
+
+def test_junit_carries_the_finding(tmp_path: Path) -> None:
+    """The finding travels in JUnit's properties too."""
+    small_target(tmp_path)
+    run_gate(tmp_path, "--junitxml=junit.xml", LIVENESS)
+    assert "health.liveness-answers" in (tmp_path / "junit.xml").read_text()
+
+
+def test_old_runs_are_forgotten(tmp_path: Path) -> None:
+    """Only the newest runs are kept."""
+    small_target(tmp_path)
+    for number in range(30):
+        (tmp_path / ".prodready" / "runs" / f"20200101-0000{number:02}-aaaa").mkdir(parents=True)
+    run_gate(tmp_path, LIVENESS)
+    assert len(list((tmp_path / ".prodready" / "runs").iterdir())) == 20
+
+
+def test_summary_shows_what_to_add(tmp_path: Path) -> None:
+    """What isn't configured is grouped by what is missing, with the lines to add."""
+    small_target(tmp_path)
+    run = run_gate(tmp_path, "-m", "readiness")
+    assert 'env = { DATABASE_URL = "{postgres.url}" }' in run.output
+    assert "rules need requests" in run.output
+    assert json.dumps(run.report)
