@@ -68,17 +68,21 @@ def fork_safe(seen: Sharing) -> Finding:
     if not seen.readable:
         return _fork_of_engine(seen, details)
     held = [each for each in seen.processes if each.connections]
-    holds = "1 process" if len(held) == 1 else f"{len(held)} processes"
-    if not held:
+    if not held and not seen.shared_at_start:
         return rule.inconclusive(
             f"none of the service's {len(seen.processes)} processes had a connection open", **details
         )
+    holds = "1 process" if len(held) == 1 else f"{len(held)} processes"
     summary = f"{holds} held {count(seen.connections, 'connection')}, {seen.shared} of them shared"
-    if not seen.shared:
+    if seen.shared_at_start:
+        summary += f"; at the start {seen.shared_at_start} were shared"
+    inherited = max(seen.shared, seen.shared_at_start)
+    if not inherited:
         return rule.passed(summary, **details)
-    if seen.unused >= seen.shared:
+    if seen.unused >= inherited:
         return rule.passed(f"{summary}: inherited, and not used by any request", **details)
-    return rule.failed(summary, **details)
+    broke = f", and {seen.failed} requests failed" if seen.failed else ""
+    return rule.failed(f"{summary}, and they were used{broke}", **details)
 
 
 def _fork_of_engine(seen: Sharing, details: dict[str, Any]) -> Finding:

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
+from pytest_prodready.environment.application import Application
 from pytest_prodready.environment.environment import Environment
+from pytest_prodready.errors import ProdreadyError
 from pytest_prodready.probes.engine import Forked, service_engine
 from pytest_prodready.probes.holders import Usage
 from pytest_prodready.probes.pool_steady import Clock, Scene, scene
-from pytest_prodready.probes.traffic import Traffic
+from pytest_prodready.probes.traffic import Answer, Traffic
 from pytest_prodready.settings import Settings
 
 PROC = Path("/proc")
 ESTABLISHED = "01"
 BURSTS = 3
+READABLE = sys.platform == "linux"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +36,16 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
-    """The database connections of all processes of the service, under load."""
+    """The database connections of all processes of the service: when it had started, and under load."""
 
     readable: bool  # whether this system tells which process holds which socket
+    fresh: bool  # of an instance that had just started: its inherited connections were as yet unused
+    shared_at_start: int
     processes: tuple[Holder, ...]
-    connections: int  # different ones
-    shared: int  # held by more than one process
-    backends: int  # that were there before and after the load
-    unused: int  # of those: not used by the load, such as inherited ones that nobody uses
+    connections: int  # different ones, after the load
+    shared: int  # held by more than one process, after the load
+    unused: int  # connections from before the load that the load neither used nor broke
+    failed: int  # requests of the load that were not answered as declared
     forked: Forked | None  # the engine, used, forked and used again; where sockets can't be read
 
 
@@ -50,25 +56,68 @@ def sharing(
     usage: tuple[Usage, ...],
     progress: Callable[[str], None],
 ) -> Sharing:
-    """Compare the sockets of the service's processes after some load, and what the load made of them."""
+    """Compare the sockets of the service's processes, before and after a load that takes every connection."""
     here = scene(environment, traffic, settings, usage)
+    if not READABLE:
+        return Sharing(False, False, 0, (), 0, 0, 0, 0, _forked(environment, settings))
     progress("comparing the sockets of the service's processes")
-    traffic.burst(here.requests, here.capacity, settings.pool.deadline_s)
-    backends, unused = _unused(here)
-    held = {pid: sockets_to(pid, _addresses(here)) for pid in here.application.processes()}
-    owners: dict[int, int] = defaultdict(int)
-    for inodes in held.values():
-        for inode in inodes:
-            owners[inode] += 1
+    before = {backend.pid for backend in here.database.backends()}
+    with _instance(here) as (application, fresh, inside):
+        at_start = _owners(_held(application, here))
+        first = {each.pid for each in here.database.backends()} - (before if fresh else set())
+        answers, lasted_s = _load(here, inside)
+        held = _held(application, here)
+        left = [each for each in here.database.backends() if each.pid in first]
+    owners = _owners(held)
     return Sharing(
-        readable=sys.platform == "linux",
+        readable=True,
+        fresh=fresh,
+        shared_at_start=_shared(at_start),
         processes=tuple(Holder(pid, len(inodes)) for pid, inodes in held.items()),
         connections=len(owners),
-        shared=sum(count > 1 for count in owners.values()),
-        backends=backends,
-        unused=unused,
-        forked=None if sys.platform == "linux" else _forked(environment, settings),
+        shared=_shared(owners),
+        unused=sum((each.state_age_s or 0.0) > lasted_s for each in left),
+        failed=sum(not answer.expected for answer in answers),
+        forked=None,
     )
+
+
+@contextmanager
+def _instance(here: Scene) -> Iterator[tuple[Application, bool, Traffic]]:
+    """A second instance that has just started, or the first one where there can't be another."""
+    if here.settings.service.port is not None:
+        yield here.application, False, here.traffic
+        return
+    with ExitStack() as stack:
+        try:
+            application = stack.enter_context(here.application.another())
+        except ProdreadyError:
+            yield here.application, False, here.traffic
+            return
+        traffic = Traffic(application.base_url, here.traffic.requests)
+        stack.callback(traffic.close)
+        yield application, True, traffic
+
+
+def _held(application: Application, here: Scene) -> dict[int, frozenset[int]]:
+    addresses = _addresses(here)
+    return {pid: sockets_to(pid, addresses) for pid in application.processes()}
+
+
+def _owners(held: Mapping[int, frozenset[int]]) -> Counter[int]:
+    return Counter(inode for inodes in held.values() for inode in inodes)
+
+
+def _shared(owners: Counter[int]) -> int:
+    return sum(number > 1 for number in owners.values())
+
+
+def _load(here: Scene, traffic: Traffic) -> tuple[list[Answer], float]:
+    clock = Clock()
+    answers: list[Answer] = []
+    for _ in range(BURSTS):
+        answers += traffic.burst(here.requests, here.capacity, here.limits.deadline_s)
+    return answers, clock.seconds
 
 
 def sockets_to(pid: int, addresses: frozenset[tuple[str, int]]) -> frozenset[int]:
@@ -116,17 +165,6 @@ def _addresses(here: Scene) -> frozenset[tuple[str, int]]:
         for point in points
         for found in socket.getaddrinfo(point.host, point.port, type=socket.SOCK_STREAM)
     )
-
-
-def _unused(here: Scene) -> tuple[int, int]:
-    """Backends that outlived a load that takes every connection several times, and those it didn't touch."""
-    before = {backend.pid for backend in here.database.backends()}
-    clock = Clock()
-    for _ in range(BURSTS):
-        here.traffic.burst(here.requests, here.capacity * 2, here.limits.deadline_s)
-    after = [backend for backend in here.database.backends() if backend.pid in before]
-    lasted_s = clock.seconds
-    return len(after), sum((backend.state_age_s or 0.0) > lasted_s for backend in after)
 
 
 def _forked(environment: Environment, settings: Settings) -> Forked | None:

@@ -204,7 +204,7 @@ RULES = (
         id="pool.fork-safe",
         claim="No two processes of the service share a database connection.",
         why="Two processes that write to one socket mix their protocol streams: wrong rows for the wrong users.",
-        how="The sockets of all processes of the service are compared by inode (Linux); an engine is also forked after use.",
+        how="The sockets of all processes of a fresh instance are compared by inode, before and after load (Linux; elsewhere the engine is forked after use).",
         remedy="Create the engine after the fork (post_fork, lifespan), or call engine.dispose(close=False) in the child.",
         level=Level.MUST,
         checklist=CHECKLIST,
