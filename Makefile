@@ -14,7 +14,7 @@ help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 readiness: $(VENV)/.gate  ## set everything up and run the gate on the example
-	$(BIN)/python -m pytest -m readiness
+	$(BIN)/python -m pytest -m readiness prodready.toml
 
 test: $(VENV)/.dev  ## set everything up and run the tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
