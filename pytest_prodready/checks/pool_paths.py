@@ -69,7 +69,7 @@ def no_deadlock(seen: Bursts, limits: PoolSettings) -> Finding:
     """Each burst is served in part, and answered in full."""
     rule, limit_s = RULES["pool.no-deadlock"], limits.deadline_s
     details = {
-        "limit": f"some served in every burst, all answered within {limit_s:g} s",
+        "limit": f"{seen.capacity} at once served, some of any more, all answered within {limit_s:g} s",
         "limits": {"deadline_s": limit_s},
     }
     if not seen.bursts:
@@ -82,6 +82,9 @@ def no_deadlock(seen: Bursts, limits: PoolSettings) -> Finding:
         )
         if not burst.served:
             return rule.failed(f"no progress: {told_burst}", **details)
+        # Each had a connection of its own, so one that was refused must have asked for a second.
+        if burst.sent <= seen.capacity and burst.served + burst.limited < burst.sent:
+            return rule.failed(f"more than one connection a request: {told_burst}", **details)
         if burst.unanswered or burst.slowest_s > limit_s:
             return rule.failed(f"left waiting: {told_burst}", **details)
     sizes = ", ".join(str(burst.sent) for burst in seen.bursts)

@@ -56,7 +56,7 @@ def slow_query_is_isolated(seen: SlowQuery, limits: PoolSettings) -> Finding:
     if not seen.references:
         return rule.inconclusive(
             "every request tried runs statements on the database: "
-            f"{', '.join(seen.using_database) or 'none'}; none can tell a blocked service from a locked table",
+            f"{', '.join(seen.using_database) or 'none'}; none tells a blocked service from a locked table",
             change="Set [health] liveness to a path that asks no backend.",
             **details,
         )
@@ -89,10 +89,8 @@ def lock_wait_is_bounded(seen: LockWait, limits: PoolSettings) -> Finding:
     summary = f"{count(len(seen.answers), 'request')} met locked tables: {told(seen.answers)}"
     late = [each for each in seen.answers if each.status is None or each.seconds > limit_s]
     if late:
-        return rule.failed(
-            f"{summary}: {len(late)} waited for the lock as long as it was held ({seen.locked_s:.1f} s)",
-            **details,
-        )
+        held = f"{len(late)} waited as long as the lock was held, {seen.locked_s:.1f} s"
+        return rule.failed(f"{summary}: {held}", **details)
     if not recovered(seen.back, limits.recover_within_s):
         return rule.failed(f"{summary}; {came_back(seen.back)}", **details)
     if not seen.waiting_for_lock:

@@ -77,6 +77,7 @@ class Burst:
     sent: int
     served: int
     refused: int
+    limited: int  # of the refused: 429, which may be the client's own limit
     wrong: int  # other statuses
     unanswered: int
     slowest_s: float
@@ -84,7 +85,7 @@ class Burst:
 
 @dataclass(frozen=True, slots=True)
 class Bursts:
-    """More requests at once than connections, and than threads, again and again."""
+    """As many requests at once as connections, then more, then more than threads."""
 
     capacity: int
     overlapped: bool  # slowed down at the proxy, so that all of them were in the database together
@@ -166,12 +167,12 @@ def bursts(
     usage: tuple[Usage, ...],
     progress: Callable[[str], None],
 ) -> Bursts:
-    """Send bursts over the pool's size and over that of thread pools; stop when one makes no progress."""
+    """Send bursts of the pool's size and over that of thread pools; stop when one makes no progress."""
     here = scene(environment, traffic, settings, usage)
     seen: list[Burst] = []
     with _overlapping(environment, here.database) as overlapped:
         crowd = max(THREADS, here.capacity * 2)
-        for count in (here.capacity + 1, here.capacity * 2, crowd, crowd):
+        for count in (here.capacity, here.capacity + 1, crowd, crowd):
             progress(f"sending {count} requests at once")
             seen.append(_burst(traffic.burst(here.requests, count, settings.pool.deadline_s + 1)))
             if not seen[-1].served:
@@ -227,6 +228,7 @@ def _burst(answers: Sequence[Answer]) -> Burst:
         sent=len(seen),
         served=sum(each.expected for each in seen),
         refused=sum(each.refused for each in seen),
+        limited=sum(each.status == 429 for each in seen),
         wrong=sum(each.status is not None and not each.expected and not each.refused for each in seen),
         unanswered=sum(each.status is None for each in seen),
         slowest_s=max((each.seconds for each in seen), default=0.0),

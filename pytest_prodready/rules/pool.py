@@ -93,8 +93,8 @@ RULES = (
         id="pool.no-deadlock",
         claim="More requests at once than connections or threads still make progress.",
         why="A request that takes a second connection while it holds the first deadlocks as soon as all do it together.",
-        how="Bursts of more requests than the pool has connections are sent for a while; "
-        "some must be served in every burst, and the rest must be refused in time.",
+        how="Bursts of requests are sent, as many as the pool has connections and more: the first must be served in full, "
+        "some of every other, and the rest must be refused in time.",
         remedy="Use one connection a request: pass the session on instead of opening another inside.",
         level=Level.MUST,
         checklist=CHECKLIST,
