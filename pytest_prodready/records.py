@@ -27,17 +27,9 @@ class Record:
         self.folder = folder
 
     @classmethod
-    def create(cls, target_folder: Path, run_id: str) -> Record:
-        """Make the folder (several workers share one), and forget the oldest runs."""
-        runs = target_folder / ".prodready" / "runs"
-        folder = runs / run_id
-        folder.mkdir(parents=True, exist_ok=True)
-        ignore = runs.parent / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n")
-        for old in sorted(path for path in runs.iterdir() if path.is_dir())[:-RUNS_KEPT]:
-            shutil.rmtree(old, ignore_errors=True)
-        return cls(folder)
+    def of(cls, target_folder: Path, run_id: str) -> Record:
+        """The record of this run beside its target; nothing is written yet."""
+        return cls(target_folder / ".prodready" / "runs" / run_id)
 
     def write_measurement(self, name: str, measurement: Any) -> Any:
         """Keep a measurement under its name; returns it as JSON-safe data."""
@@ -65,11 +57,21 @@ class Record:
 
     def _write(self, name: str, text: str) -> Path:
         path = self.folder / name
+        if not self.folder.is_dir():
+            self._begin()
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         temporary.write_text(text)
         temporary.replace(path)  # another worker may be writing the same measurement
         return path
+
+    def _begin(self) -> None:
+        """Make the folder (several workers share one), keep it out of git, and forget the oldest runs."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        runs = self.folder.parent
+        (runs.parent / ".gitignore").write_text("*\n")
+        for old in sorted(path for path in runs.iterdir() if path.is_dir())[:-RUNS_KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def as_data(measurement: Any) -> Any:

@@ -75,7 +75,7 @@ def _make_target(state: Session, path: Path) -> Target:
     placeholders.check(settings)
     check_command(settings.service, path.parent)
     choice = choose(options.backend, settings)
-    record = Record.create(path.parent, state.run)
+    record = Record.of(path.parent, state.run)
     return Target(path, settings, options, choice, record, state.status.update)
 
 
@@ -300,6 +300,11 @@ def summary(terminalreporter: Any) -> None:
     """Print the table of rules, the details of what isn't passed, and the verdict."""
     state = terminalreporter.config.stash[SESSION]
     terminal.summary(terminalreporter, state.findings.by_target(), state.run, state.errors)
+    for known in terminalreporter.config.stash[TARGETS].all():
+        if known.kept:
+            terminalreporter.write_line(f"prodready: {known.name} is still running, until the next run:")
+            for line in known.kept:
+                terminalreporter.write_line(f"  {line}")
 
 
 def _end_cleanly_on_sigterm(state: Session) -> None:

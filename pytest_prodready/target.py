@@ -52,6 +52,7 @@ class Target:
     broken: ProdreadyError | None = None
     failed: bool = False
     begun: bool = False
+    kept: tuple[str, ...] = ()  # how to reach what --prodready-keep left running
     _environment: Environment | None = None
     _traffic: Traffic | None = None
     _measurements: dict[str, Any] = field(default_factory=dict)
@@ -221,13 +222,22 @@ class Target:
             return
         self._keep_logs(environment)
         if self.options.keep and self.failed:
-            environment.keep()
+            self.kept = _told(environment)
             return
         environment.stop()
 
     def _keep_logs(self, environment: Environment) -> None:
         for name, text in environment.logs().items():
             self.record.write_text(f"logs/{name}.log", environment.redact(text))
+
+
+def _told(environment: Environment) -> tuple[str, ...]:
+    """Leave the environment running; its addresses, with passwords only in a file for this user's eyes."""
+    path = environment.run.folder / "addresses.txt"
+    path.touch(mode=0o600)
+    reached = environment.keep()
+    path.write_text("\n".join(reached) + "\n")
+    return (*(environment.redact(line) for line in reached), f"with passwords: {path}")
 
 
 @contextmanager
