@@ -22,6 +22,7 @@ from pytest_prodready.environment.runs import Run, sweep
 from pytest_prodready.environment.secrets import Redactor
 from pytest_prodready.environment.servers import Servers, plan
 from pytest_prodready.environment.set_up import set_up
+from pytest_prodready.errors import ApplicationError
 from pytest_prodready.faults import FaultProxy
 from pytest_prodready.findings import Capability
 from pytest_prodready.settings import Settings
@@ -157,9 +158,26 @@ class Environment:
         self.application = application
         self._cleanup.callback(application.discard)
         self._cleanup.callback(application.stop, STOP_GRACE_S)
-        set_up(self.run, self._recipe, application.port, progress)
-        progress(f"starting {service.name}")
-        application.start()
+        try:
+            set_up(self.run, self._recipe, application.port, progress)
+            progress(f"starting {service.name}")
+            application.start()
+        except ApplicationError as error:
+            raise self._with_refusals(error) from None
+
+    def _with_refusals(self, error: ApplicationError) -> ApplicationError:
+        """The same error with what our PostgreSQL refused the service, which often is the reason."""
+        said = self.database.log_tail(200) if self.database else ""
+        refusals = [line for line in said.splitlines() if "FATAL:" in line][-3:]
+        if not refusals:
+            return error
+        return ApplicationError(
+            error.problem,
+            value=error.value,
+            source=error.source,
+            tried=[*error.tried, "PostgreSQL refused it:\n" + self.redact("\n".join(refusals))],
+            remedy=error.remedy,
+        )
 
     def _values(self) -> dict[str, str]:
         values = {"python": sys.executable}

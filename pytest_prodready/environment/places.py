@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import pwd
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -117,8 +118,10 @@ def built_once(folder: Path) -> Iterator[Path | None]:
         if folder.is_dir():
             yield None
             return
-        draft = folder.with_name(f".{folder.name}.draft")
-        shutil.rmtree(draft, ignore_errors=True)
+        for dead in folder.parent.glob(f".{folder.name}.*.draft"):
+            shutil.rmtree(dead, ignore_errors=True)
+        # A name of its own: a program that a dead owner left behind may still write into the old one.
+        draft = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.draft")
         _make_folder(draft)
         try:
             yield draft

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import secrets
@@ -144,10 +145,7 @@ def close_pipes(process: subprocess.Popen[bytes]) -> None:
 
 def base_folder() -> Path:
     """The folder of all runs of this user: short, because socket paths are limited, and nobody else's."""
-    parent = Path(tempfile.gettempdir()).resolve()
-    if len(os.fsencode(parent)) > LONGEST_PARENT or not reachable(parent):
-        parent = Path("/tmp")  # noqa: S108 (shared, hence the test of the owner below)
-    base = parent / f"prodready-{os.geteuid()}"
+    base = _temporary_folder() / f"prodready-{os.geteuid()}"
     with suppress(FileExistsError):
         base.mkdir(mode=0o711 if server_user() else 0o700)
     about = base.lstat()
@@ -158,6 +156,14 @@ def base_folder() -> Path:
             remedy="remove it, or set TMPDIR to a folder of your own",
         )
     return base
+
+
+@functools.cache
+def _temporary_folder() -> Path:
+    folder = Path(tempfile.gettempdir()).resolve()
+    if len(os.fsencode(folder)) <= LONGEST_PARENT and reachable(folder):
+        return folder
+    return Path("/tmp")  # noqa: S108 (shared, hence the test of the owner)
 
 
 def _ourselves() -> dict[str, Any]:

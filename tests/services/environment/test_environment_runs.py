@@ -7,7 +7,6 @@ import json
 import random
 import subprocess
 import sys
-import tempfile
 import textwrap
 import threading
 import time
@@ -175,9 +174,7 @@ def test_closing_twice_from_threads() -> None:
 
 def test_a_folder_of_somebody_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A folder for runs that others may write to is refused."""
-    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr(runs, "LONGEST_PARENT", 1000)
-    monkeypatch.setattr(runs, "reachable", lambda _: True)
+    monkeypatch.setattr(runs, "_temporary_folder", lambda: tmp_path)
     base_folder().chmod(0o777)
     with pytest.raises(ServerError, match="isn't ours alone"):
         base_folder()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -134,6 +135,18 @@ def test_a_failed_start(
     (run,) = opened
     assert not run.folder.exists()
     assert of_run(run.folder) == []
+
+
+def test_refusals_are_told(start: Start, tmp_path: Path) -> None:
+    """When the server's hba refuses the service, the error of the service says so."""
+    (tmp_path / "pg_hba.conf").write_text("hostssl all all 10.0.0.0/8 scram-sha-256\n")
+    client = "import os, psycopg; psycopg.connect(os.environ['DATABASE_URL'])"
+    (tmp_path / "client.py").write_text(client)
+    settings = settings_of(
+        service={"env": DATABASE_URL, "setup": ["{python} client.py"]}, postgres={"hba": "pg_hba.conf"}
+    )
+    with pytest.raises(ApplicationError, match=r"refused it(.|\n)*no pg_hba.conf entry"):
+        start(settings)
 
 
 def test_external_servers(environment: Environment, start: Start) -> None:

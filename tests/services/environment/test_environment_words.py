@@ -17,7 +17,7 @@ import pytest
 from pytest_prodready.environment.certificates import Authority, Certificate, self_signed
 from pytest_prodready.environment.placeholders import check, fill, names_in, servers_named
 from pytest_prodready.environment.postgres_config import preloaded
-from pytest_prodready.environment.secrets import Redactor, new_password
+from pytest_prodready.environment.secrets import Redactor
 from pytest_prodready.environment.select import choose
 from pytest_prodready.errors import ConfigError
 
@@ -67,7 +67,7 @@ def test_known_placeholders() -> None:
     assert names_in("{a.b} {{c}}") == ("a.b",)
 
 
-@pytest.mark.parametrize("password", [new_password(), "p@ss/w#rd:%&'\"ü", "ab\\cd\nef"])
+@pytest.mark.parametrize("password", ["0123456789abcdef" * 2, "p@ss/w#rd:%&'\"ü", "ab\\cd\nef"])
 def test_redactor(password: str) -> None:
     """A password is found in every usual encoding, and nothing of it stays."""
     redact = Redactor([password])
