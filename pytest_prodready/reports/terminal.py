@@ -68,7 +68,7 @@ def summary(terminal: Any, reports: Sequence[TargetReport], run: str, errors: Se
     for report in reports:
         terminal.section(f"readiness: {report.name}", sep="=", bold=True)
         _table(terminal, report)
-        _details(terminal, report)
+        _details(terminal, report, run)
         _unverified(terminal, report)
         _verdict(terminal, report, run, errors)
     if errors and not reports:
@@ -95,13 +95,13 @@ def _row(terminal: Any, each: Payload) -> None:
     terminal.write_line(f"{name:<38} {textwrap.shorten(each['summary'], room, placeholder=' …')}")
 
 
-def _details(terminal: Any, report: TargetReport) -> None:
+def _details(terminal: Any, report: TargetReport, run: str) -> None:
     for each in report.findings:
         if each["verdict"] in ("failed", "inconclusive"):
-            _detail(terminal, report, each)
+            _detail(terminal, each, folder_of(report, run))
 
 
-def _detail(terminal: Any, report: TargetReport, each: Payload) -> None:
+def _detail(terminal: Any, each: Payload, folder: Path) -> None:
     title = f" {MARKS[each['verdict']]} {each['rule']}"
     right = f"{each['level']} · {each['checklist']}"
     gap = " " * max(2, WIDTH - len(title) - len(right))
@@ -111,6 +111,8 @@ def _detail(terminal: Any, report: TargetReport, each: Payload) -> None:
     _line(terminal, "limit", "    ".join(part for part in (each["limit"], each["limit_keys"]) if part))
     _line(terminal, "why", each["why"])
     _line(terminal, "change", each["change"])
+    for name in each["evidence"]:
+        _line(terminal, "evidence", _shown(folder / "measurements" / f"{name}.json"))
     _line(terminal, "again", each["reproduce"])
     terminal.write_line("")
 
@@ -119,7 +121,7 @@ def _line(terminal: Any, label: str, text: str) -> None:
     if not text:
         return
     first, later = f"   {label:<{LABEL}}", " " * (LABEL + 3)
-    wrap = label != "again"
+    wrap = label not in ("again", "evidence")
     lines = textwrap.wrap(text, WIDTH - LABEL - 3, break_long_words=False) if wrap else [text]
     for number, line in enumerate(lines):
         terminal.write_line(f"{later if number else first}{line}")
