@@ -10,13 +10,13 @@ from pytest_prodready.environment.database import Backend, Database
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.probes import impostor_postgres, impostor_redis
 from pytest_prodready.probes.impostor_disguises import REDIS_CASES, postgres_cases, wardrobe
-from pytest_prodready.probes.ssl_play import Impersonation, Scene, impersonate, requests_that_connect
+from pytest_prodready.probes.ssl_play import Impersonation, Scene, driven, impersonate
 from pytest_prodready.probes.traffic import Traffic
 from pytest_prodready.settings import Settings
 
 WATCHED_S = 0.5
 FOUND_WITHIN_S = 5.0
-LOOK_EVERY_S = 0.05
+LOOK_EVERY_S = 0.005  # a connection may live no longer than a request
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +43,10 @@ def links(database: Database, traffic: Traffic, settings: Settings, progress: Ca
     progress("looking at pg_stat_ssl while requests run")
     seen: dict[tuple[int, float], Link] = {}
     began = time.monotonic()
-    requests = requests_that_connect(settings)
-    flights = [traffic.start(requests, 2 * len(requests), deadline_s=FOUND_WITHIN_S)] if requests else []
-    while (lasted := time.monotonic() - began) < (WATCHED_S if seen else FOUND_WITHIN_S):
-        seen |= {(each.pid, each.started_at): _link(each) for each in database.backends()}
-        time.sleep(LOOK_EVERY_S)
-    for flight in flights:
-        flight.abort()
+    with driven(traffic, settings):
+        while (lasted := time.monotonic() - began) < (WATCHED_S if seen else FOUND_WITHIN_S):
+            seen |= {(each.pid, each.started_at): _link(each) for each in database.backends()}
+            time.sleep(LOOK_EVERY_S)
     return Links(tuple(seen.values()), lasted)
 
 

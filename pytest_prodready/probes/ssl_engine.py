@@ -25,7 +25,8 @@ from pytest_prodready.settings import Settings
 
 QUIET_S = 0.1  # a second attempt without TLS belongs to the same call of connect
 COMES_WITHIN_S = 0.15  # after a call of connect that has failed already
-TRIES_S = 2.0  # with one process; its pool may pause between attempts
+CALL_S = 0.5  # of one call of connect; the attempt itself takes milliseconds, a pool may wait for long
+TRIES_S = 1.0  # with one process; its pool may pause between attempts
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class _Engines:
         self._environment, self._settings, self._variables = environment, settings, variables
         self._stack = ExitStack()
         self._engine: EngineProcess | None = None
+        self._pauses = False  # only a fresh one tries at once
 
     def __enter__(self) -> _Engines:
         return self
@@ -80,9 +82,9 @@ class _Engines:
 
     def lead_to(self, book: Guestbook) -> None:
         """Connect until the engine has met the impostor in this disguise."""
-        if self._connect(self._engine or self._fresh(), book):
+        if not self._pauses and self._connect(self._engine or self._fresh(), book):
             return
-        self._connect(self._fresh(), book)
+        self._pauses = self._connect(self._fresh(), book)
 
     def _fresh(self) -> EngineProcess:
         self._stack.close()
@@ -94,7 +96,7 @@ class _Engines:
     def _connect(engine: EngineProcess, book: Guestbook) -> bool:
         deadline = time.monotonic() + TRIES_S
         while time.monotonic() < deadline:
-            engine.connect(deadline_s=TRIES_S)
+            engine.connect(deadline_s=CALL_S)
             if book.settled(COMES_WITHIN_S, QUIET_S):
                 return True
         return False

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
 from pytest_prodready.environment.application import Application
 from pytest_prodready.errors import ProdreadyError
 from pytest_prodready.faults import Proxied
 from pytest_prodready.probes import ssl_openssl
-from pytest_prodready.probes.impostor import Attempt, Impostor, Visit, impostor
+from pytest_prodready.probes.impostor import Attempt, Guestbook, Impostor, Visit, impostor
 from pytest_prodready.probes.impostor_disguises import Case, Wardrobe
 from pytest_prodready.probes.traffic import Traffic
 from pytest_prodready.settings import Request, Settings
 
 EVERY_S = 0.05
 DEADLINE_S = 2.0
+LOOK_EVERY_S = 0.25  # whether the process lives, when nobody comes
+RECOVERS_WITHIN_S = 10.0
 QUIET_S = 0.35  # after the first attempt, for a second one without TLS
-FIRST_PATIENCE = 0.35  # of the time, before the service gets its own server back and a second chance
+PATIENCE = (0.35, 0.25, 0.2, 0.2)  # of the time; between these the service gets its own server back
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,33 +61,39 @@ class Scene:
 class Play:
     """One server's place behind its proxy, and an impostor that can stand there."""
 
-    def __init__(self, proxied: Proxied, application: Application, server: Impostor) -> None:
+    def __init__(self, proxied: Proxied, server: Impostor, scene: Scene) -> None:
         self._proxied = proxied
-        self._application = application
         self._server = server
+        self._scene = scene
         self._switched = ExitStack()
         self._on_stage = False
 
-    def meet(self, wardrobe: Wardrobe, case: Case, within_s: float) -> CaseSeen:
+    def meet(self, wardrobe: Wardrobe, case: Case) -> CaseSeen:
         """Show the service one disguise until it is known what it does, or until the time is over."""
-        began = time.monotonic()
+        began, within_s = time.monotonic(), self._scene.settings.ssl.attempt_within_s
         book = self._server.wear(wardrobe.disguise(case))
-        self._enter()
-        seen = book.settled(within_s * FIRST_PATIENCE, QUIET_S)
-        if not seen and self._application.alive:
-            # Its pauses between attempts may have grown with each refusal: let it succeed once.
-            self.leave()
+        ended = False
+        for part in PATIENCE:
             self._enter()
-            book.settled(within_s * (1 - FIRST_PATIENCE), QUIET_S)
-        ended = not self._application.alive
-        if ended:
+            seen = self._watch(book, within_s * part)
+            ended = ended or not self._scene.application.alive
+            if seen:
+                break
+            # Its pauses between attempts may have grown with each refusal: let it succeed once.
             self.leave()
         return CaseSeen(case, book.attempts(), time.monotonic() - began, ended)
 
     def leave(self) -> None:
         """Give the service its own server back, and wait until it serves again."""
         self.close()
-        self._application.ensure_ready()
+        self._scene.application.ensure_ready()
+        deadline = time.monotonic() + RECOVERS_WITHIN_S
+        # A readiness that doesn't ask the server says nothing of connections; the requests do.
+        for request in requests_that_connect(self._scene.settings):
+            while time.monotonic() < deadline:
+                if self._scene.traffic.send(request, DEADLINE_S).expected:
+                    break
+                time.sleep(EVERY_S)
 
     def close(self) -> None:
         """Give the service its own server back."""
@@ -97,6 +105,15 @@ class Play:
         if not self._on_stage:
             self._switched.enter_context(self._proxied.upstream_switched(str(self._server.endpoint)))
             self._on_stage = True
+
+    def _watch(self, book: Guestbook, within_s: float) -> bool:
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline:
+            if book.settled(LOOK_EVERY_S, QUIET_S):
+                return True
+            if not self._scene.application.alive:
+                return False
+        return False
 
 
 def impersonate(
@@ -111,15 +128,18 @@ def impersonate(
     stopped = ""
     with (
         impostor(receive, wardrobe.disguise(cases[0])) as server,
-        _driven(scene.traffic, scene.settings),
-        _played(Play(proxied, scene.application, server)) as play,
+        driven(scene.traffic, scene.settings),
+        closing(Play(proxied, server, scene)) as play,
     ):
         for case in cases:
             scene.progress(f"posing as a server with {case}")
             try:
-                seen.append(play.meet(wardrobe, case, scene.settings.ssl.attempt_within_s))
+                seen.append(play.meet(wardrobe, case))
+                if seen[-1].process_ended:
+                    play.leave()
             except ProdreadyError as failure:
                 stopped = failure.problem
+            if stopped := stopped or _why_to_stop(seen):
                 break
     old_tls = ssl_openssl.speaks("TLS 1.1")
     return Impersonation(tuple(seen), stopped, _ready(scene.application), old_tls)
@@ -133,18 +153,18 @@ def requests_that_connect(settings: Settings) -> tuple[Request, ...]:
 
 
 @contextmanager
-def _driven(traffic: Traffic, settings: Settings) -> Iterator[None]:
+def driven(traffic: Traffic, settings: Settings) -> Iterator[None]:
+    """Requests that make the service use its servers, for the length of a block."""
     requests = requests_that_connect(settings) or (Request(path="/"),)
     with traffic.stream(requests, EVERY_S, DEADLINE_S):
         yield
 
 
-@contextmanager
-def _played(play: Play) -> Iterator[Play]:
-    try:
-        yield play
-    finally:
-        play.close()
+def _why_to_stop(seen: Sequence[CaseSeen]) -> str:
+    """A service that ignores the control would only cost time in the other cases."""
+    if any(attempt.stage.met for attempt in seen[0].attempts):
+        return ""
+    return f"no connection came within {seen[0].seconds:.1f} s under requests"
 
 
 def _ready(application: Application) -> bool:
