@@ -81,8 +81,12 @@ class Application:
             self._wait_until_ready()
 
     def ensure_ready(self) -> None:
-        """Start it again if it has died, and wait until it is ready."""
-        self.start()
+        """Start it again if it has died or doesn't get ready, so that it is as good as new."""
+        with self._lock:
+            if self.alive:
+                with suppress(ApplicationError):
+                    self._wait_until_ready()
+            self.start()
 
     def stop(self, grace_s: float = 10.0) -> Exit | None:
         """SIGTERM to the main process, as an orchestrator does; after the grace SIGKILL to all of them.

@@ -42,6 +42,10 @@ class GivenApplication(Application):
                 remedy="start it, or mend the address",
             )
 
+    def ensure_ready(self) -> None:
+        """Make sure that it answers."""
+        self.start()
+
     def another(self) -> AbstractContextManager[Application]:
         """Refused: only a service with a command can be started a second time."""
         raise ApplicationError("A service given by url can't be started by us.", source="[service] url")

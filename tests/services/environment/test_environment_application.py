@@ -49,6 +49,17 @@ def test_it_is_started_and_stopped(run: Run, tmp_path: Path) -> None:
     assert is_free(application.port)
 
 
+def test_one_that_broke_is_renewed(run: Run, tmp_path: Path) -> None:
+    """A service that runs but is not ready any more is started anew."""
+    application = Application(run, recipe(tmp_path, ready_within_s=2.5))
+    application.start()
+    before = application.pid
+    assert httpx.get(f"{application.base_url}/break").status_code == 503
+    application.ensure_ready()
+    assert application.pid != before
+    assert httpx.get(application.base_url).status_code == 200
+
+
 def test_the_stubborn_is_killed(run: Run, tmp_path: Path) -> None:
     """A service that ignores SIGTERM is killed after its grace."""
     application = Application(run, recipe(tmp_path, "stubborn"))
@@ -89,7 +100,7 @@ def test_another_instance(run: Run, tmp_path: Path) -> None:
 def test_one_that_does_not_get_ready(run: Run, tmp_path: Path, how: str, said: list[str]) -> None:
     """A service that dies or never gets ready: the error tells how, with its last lines and no password."""
     variables = {"DATABASE_URL": "{postgres.url}"}
-    application = Application(run, recipe(tmp_path, how, env=variables, ready_within_s=0.5))
+    application = Application(run, recipe(tmp_path, how, env=variables, ready_within_s=2.5))
     with pytest.raises(ApplicationError) as failed:
         application.start()
     assert all(words in failed.value.message for words in [*said, "tiny starts", "[redacted]"])

@@ -75,6 +75,7 @@ def test_a_broken_program_is_passed_over(
     for name in ("postgres", "initdb", "redis-server"):
         (tmp_path / name).write_text(broken)
         (tmp_path / name).chmod(0o755)
+    monkeypatch.setattr(binaries, "cache_folder", lambda: tmp_path)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     assert find_postgres().folder != tmp_path
     assert find_redis().path.parent != tmp_path

@@ -10,13 +10,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 HOW = sys.argv[2] if len(sys.argv) > 2 else "well"
 
+BROKEN: list[bool] = []
+
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers 200, or 503 for ever."""
+    """Answers 200, or 503 for ever: from the start, or once /break was asked for."""
 
     def do_GET(self) -> None:
         """Answer with a status that depends on how it shall behave."""
-        self.send_response(503 if HOW == "never-ready" else 200)
+        if self.path == "/break":
+            BROKEN.append(True)
+        self.send_response(503 if HOW == "never-ready" or BROKEN else 200)
         self.end_headers()
         self.wfile.write(os.environ.get("SHOWN", "").encode())
 
