@@ -57,6 +57,7 @@ ERROR_TEXT = re.compile(
     r"\bE(?:CONNREFUSED|TIMEDOUT|NOTFOUND|CONNRESET|HOSTUNREACH|NETUNREACH|PIPE|AI_AGAIN)\b"
     r"|\b(?:psycopg2?|asyncpg|sqlalchemy|redis|aiopg|pymysql|javax?|jakarta|org|com|io|Npgsql|StackExchange|System)"
     r"(?:\.\w+)*\.\w*(?:Error|Exception|Failure)\b|\b(?:[A-Z][a-z0-9]+|[A-Z]+(?=[A-Z]))+(?:Error|Exception)\b"
+    r"|\bpsycopg2?\.errors\.\w+|\basyncpg\.exceptions\.\w+|\bsqlalchemy\.exc\.\w+"
     r"|\bSQLSTATE\b|\bconnection to server (?:at|on)\b|\bcould not connect to server\b|\bdial tcp\b"
     r"|\bpassword authentication failed\b|\bno pg_hba\.conf entry\b"
     r"|\bserver closed the connection unexpectedly\b|\bfailed to resolve host\b"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.environment import Environment
@@ -14,7 +14,7 @@ from pytest_prodready.probes.traffic import Answer, Traffic
 from pytest_prodready.settings import Request, Settings
 
 TIMES = 6  # each path is asked: the first may find cold caches and connections
-WINDOW_S = 0.4
+WINDOW_S = 0.3
 PER_WINDOW = 20
 WINDOWS = 2
 MORE_WINDOWS = 3  # where the first ones differ from idleness
@@ -91,9 +91,7 @@ def answer_to(traffic: Traffic, request: Request, settings: Settings, began: flo
     """Ask one health path and date the answer from `began` (by the monotonic clock)."""
     at_s = time.monotonic() - began
     seen = traffic.send(request, deadline_s=settings.health.answer_within_s + 1)
-    return Answer(
-        seen.request, seen.status, seen.seconds, seen.expected, seen.error, at_s, seen.body, seen.headers
-    )
+    return replace(seen, at_s=at_s)
 
 
 def known_secrets(environment: Environment) -> dict[str, str]:

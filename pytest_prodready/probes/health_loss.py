@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_prodready.environment.application import Application
 from pytest_prodready.environment.environment import Environment
@@ -238,7 +238,7 @@ class _Watch:
 
 @dataclass(frozen=True, slots=True)
 class _Stream:
-    """The answers to one path, or to several in turns, asked on an open schedule that began later than the probe."""
+    """The answers to one path, or to several in turns, on a schedule that began later than the probe."""
 
     check: str  # empty for several
     later_s: float
@@ -246,12 +246,7 @@ class _Stream:
 
     def dated(self) -> list[Answer]:
         """The answers so far, dated from the beginning of the probe."""
-        return [
-            Answer(
-                a.request, a.status, a.seconds, a.expected, a.error, a.at_s + self.later_s, a.body, a.headers
-            )
-            for a in self.answers()
-        ]
+        return [replace(answer, at_s=answer.at_s + self.later_s) for answer in self.answers()]
 
 
 def _asked(streams: Iterable[_Stream]) -> tuple[Asked, ...]:

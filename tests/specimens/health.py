@@ -21,12 +21,10 @@ DEEP = "        status, checks = await self.health.deep()\n"
 PUBLIC = 'shown: dict[str, Any] = {"status": self.status}'
 REPORT = '''"""A report that runs beside the service, on a connection that nobody ends."""
 
+import os
 import threading
 
 import psycopg
-
-from jobboard.dsn import connection_parameters
-from jobboard.settings import Settings
 
 
 def start() -> None:
@@ -35,7 +33,7 @@ def start() -> None:
 
 
 def _run() -> None:
-    with psycopg.connect(**connection_parameters(Settings.from_env())) as connection:
+    with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
         while True:
             connection.execute("SELECT pg_sleep(25)")
 '''
