@@ -69,21 +69,21 @@ def no_deadlock(seen: Bursts, limits: PoolSettings) -> Finding:
     """Each burst is served in part, and answered in full."""
     rule, limit_s = RULES["pool.no-deadlock"], limits.deadline_s
     details = {
-        "limit": f"{seen.capacity} at once served, some of any more, all answered within {limit_s:g} s",
+        "limit": f"{seen.size} at once served, some of any more, all answered within {limit_s:g} s",
         "limits": {"deadline_s": limit_s},
     }
     if not seen.bursts:
         return rule.inconclusive("no burst was sent", **details)
     for burst in seen.bursts:
         told_burst = (
-            f"{burst.sent} requests at once over a pool of {seen.capacity}: {burst.served} served, "
+            f"{burst.sent} requests at once over a pool of {seen.size}: {burst.served} served, "
             f"{burst.refused} refused, {burst.wrong} wrong, {burst.unanswered} unanswered "
             f"within {burst.slowest_s:.1f} s"
         )
         if not burst.served:
             return rule.failed(f"no progress: {told_burst}", **details)
         # Each had a connection of its own, so one that was refused must have asked for a second.
-        if burst.sent <= seen.capacity and burst.served + burst.limited < burst.sent:
+        if burst.sent <= seen.size and burst.served + burst.limited < burst.sent:
             return rule.failed(f"more than one connection a request: {told_burst}", **details)
         if burst.unanswered or burst.slowest_s > limit_s:
             return rule.failed(f"left waiting: {told_burst}", **details)
@@ -92,7 +92,7 @@ def no_deadlock(seen: Bursts, limits: PoolSettings) -> Finding:
     sent = sum(burst.sent for burst in seen.bursts)
     longest = max(burst.slowest_s for burst in seen.bursts)
     return rule.passed(
-        f"bursts of {sizes} over a pool of {seen.capacity}: {served} of {sent} served, "
+        f"bursts of {sizes} over a pool of {seen.size}: {served} of {sent} served, "
         f"all answered within {longest:.1f} s",
         **details,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 from pytest_prodready.environment.database import Database
@@ -29,6 +29,8 @@ IN_FLIGHT_WITHIN_S = 1.0
 KEPT_LOCKED_S = 0.3
 THREADS = 48  # more than the usual thread pools have (40 in Starlette, 32 in concurrent.futures)
 OVERLAP_MS = 60
+MEETING_MS = 200
+SLOWED_MS = 1500  # by all the latency together
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ class Burst:
 class Bursts:
     """As many requests at once as connections, then more, then more than threads."""
 
-    capacity: int
+    size: int  # of one process' pool: so many have a connection each
     overlapped: bool  # slowed down at the proxy, so that all of them were in the database together
     deadline_s: float
     bursts: tuple[Burst, ...]
@@ -105,8 +107,8 @@ def error_paths(
     here = scene(environment, traffic, settings, usage)
     progress(f"sending {TIMES * here.capacity} of each request that fails")
     paths = tuple(_error_path(here, request) for request in settings.errors)
-    wait_until(lambda: not busy(here.database.backends()), settings.pool.recover_within_s, every_s=0.05)
-    left = busy(here.database.backends())
+    settled = _seconds_until_idle(here.database, settings.pool.recover_within_s)
+    left = busy(here.database.backends()) if settled is None else ()
     after = traffic.burst(here.requests, here.capacity, settings.pool.deadline_s)
     return ErrorPaths(
         capacity=here.capacity,
@@ -169,16 +171,21 @@ def bursts(
 ) -> Bursts:
     """Send bursts of the pool's size and over that of thread pools; stop when one makes no progress."""
     here = scene(environment, traffic, settings, usage)
+    size, crowd = settings.pool.size or here.capacity, max(THREADS, here.capacity * 2)
+    # As many as one process has connections must meet for certain; of more than that some do in any case.
+    meeting_ms, overlap_ms = (_latency_ms(most, usage) for most in (MEETING_MS, OVERLAP_MS))
+    plan = ((size, meeting_ms),) * 2 + ((here.capacity + 1, overlap_ms), (crowd, overlap_ms))
+    overlapped = here.database.proxied is not None and Capability.DESTRUCTIVE in environment.capabilities
+    traffic.burst(here.requests, here.capacity, settings.pool.deadline_s)
     seen: list[Burst] = []
-    with _overlapping(environment, here.database) as overlapped:
-        crowd = max(THREADS, here.capacity * 2)
-        for count in (here.capacity, here.capacity + 1, crowd, crowd):
-            progress(f"sending {count} requests at once")
+    for count, latency_ms in plan:
+        progress(f"sending {count} requests at once")
+        with _slower(here, latency_ms if overlapped else 0):
             seen.append(_burst(traffic.burst(here.requests, count, settings.pool.deadline_s + 1)))
-            if not seen[-1].served:
-                break
+        if not seen[-1].served:
+            break
     return Bursts(
-        capacity=here.capacity,
+        size=size,
         overlapped=overlapped,
         deadline_s=settings.pool.deadline_s,
         bursts=tuple(seen),
@@ -212,14 +219,17 @@ def _seconds_until_idle(database: Database, within_s: float) -> float | None:
     return clock.seconds if idle else None
 
 
+def _latency_ms(most: int, usage: Sequence[Usage]) -> int:
+    """So much that a request of many statements doesn't take forever."""
+    statements = max((each.statements for each in usage), default=0.0)
+    return int(min(most, SLOWED_MS / (statements + 1)))
+
+
 @contextmanager
-def _overlapping(environment: Environment, database: Database) -> Iterator[bool]:
-    """Slow the database down a little where we may, so that the requests of a burst meet in it."""
-    if database.proxied is None or Capability.DESTRUCTIVE not in environment.capabilities:
-        yield False
-        return
-    with database.proxied.latency(OVERLAP_MS):
-        yield True
+def _slower(here: Scene, latency_ms: int) -> Iterator[None]:
+    """Slow the database down, so that the requests of a burst meet in it."""
+    with here.database.proxied.latency(latency_ms) if latency_ms and here.database.proxied else nullcontext():
+        yield
 
 
 def _burst(answers: Sequence[Answer]) -> Burst:

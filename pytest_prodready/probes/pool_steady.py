@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from pytest_prodready.environment.application import Application
@@ -156,7 +157,7 @@ def settle(scene: Scene) -> bool:
 
     Returns whether it had to be.
     """
-    fresh = recovery(scene, SETTLE_WITHIN_S).served_after_s is None
+    fresh = not scene.application.alive or recovery(scene, SETTLE_WITHIN_S).served_after_s is None
     if fresh:
         _start_anew(scene.application)
     wait_until(lambda: not busy(scene.database.backends()), SETTLE_WITHIN_S, every_s=0.05)
@@ -165,7 +166,7 @@ def settle(scene: Scene) -> bool:
 
 def _start_anew(application: Application) -> None:
     application.stop(grace_s=1.0)
-    try:
-        application.ensure_ready()
-    except ApplicationError:
-        application.ensure_ready()  # the first attempt has ended what was left
+    for _ in range(2):  # the first attempt ends what was left
+        with suppress(ApplicationError):
+            return application.ensure_ready()
+    return None  # whoever needs it next will say why it doesn't start

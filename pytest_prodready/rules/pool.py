@@ -150,8 +150,8 @@ RULES = (
         claim="Connections that died while idle are replaced without a failed request.",
         why="Failovers, firewalls and restarts kill idle connections every day; each then costs a user an error.",
         how="All idle backends of the service are terminated, then each pooled connection is used again.",
-        remedy="Turn on pool_pre_ping (SQLAlchemy), check=ConnectionPool.check_connection (psycopg_pool), "
-        "or retry reads once on a lost connection.",
+        remedy="Turn on pool_pre_ping (SQLAlchemy), check=ConnectionPool.check_connection (psycopg_pool, which tries again after 1 s: "
+        "its timeout must be longer), or retry reads once on a lost connection.",
         level=Level.MUST,
         checklist=CHECKLIST,
         needs=_BLACK_BOX | {Needs.DESTRUCTIVE},

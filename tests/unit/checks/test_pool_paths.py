@@ -39,7 +39,7 @@ ABORTED = Aborted(
 )
 SERVED = Burst(sent=10, served=10, refused=0, limited=0, wrong=0, unanswered=0, slowest_s=0.2)
 CROWD = Burst(sent=48, served=40, refused=8, limited=0, wrong=0, unanswered=0, slowest_s=1.1)
-BURSTS = Bursts(10, overlapped=True, deadline_s=10.0, bursts=(SERVED, CROWD), started_anew=False)
+BURSTS = Bursts(size=10, overlapped=True, deadline_s=10.0, bursts=(SERVED, CROWD), started_anew=False)
 
 
 @pytest.mark.parametrize(
