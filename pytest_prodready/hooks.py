@@ -19,9 +19,8 @@ from pytest_prodready.findings import Finding
 from pytest_prodready.fixtures import rules
 from pytest_prodready.fixtures.session import TARGETS
 from pytest_prodready.names import FILE_NAME
-from pytest_prodready.plugin import starts_servers
 from pytest_prodready.reports.terminal import Word, verdict_word
-from pytest_prodready.selection import add_target, asked_for, named_paths
+from pytest_prodready.selection import add_target, asked_for, named_paths, starts_servers
 from pytest_prodready.suite import rule_of
 from pytest_prodready.target import EnvironmentBroken
 
@@ -160,15 +159,3 @@ def pytest_report_teststatus(report: pytest.TestReport) -> Word | None:
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Tell what was found."""
     gate.summary(terminalreporter)
-
-
-class XdistHooks:
-    """Hooks that exist only where xdist is installed."""
-
-    def pytest_configure_node(self, node: Any) -> None:
-        """Give each worker the run's id, so that all write into one folder."""
-        node.workerinput["prodready_run"] = gate.run_id(node.config)
-
-    def pytest_testnodedown(self, node: Any, error: object | None) -> None:
-        """Take over what a worker counted and what went wrong there."""
-        gate.worker_ended(node.config, getattr(node, "workeroutput", {}))

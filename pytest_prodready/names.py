@@ -6,6 +6,7 @@ FILE_NAME = "prodready.toml"
 VARIABLE_PREFIX = "PRODREADY_"
 RULE_MARK = "prodready_rule"
 FIXTURE_PREFIX = "prodready_"
+SETTINGS_FIXTURE = "prodready_settings"  # the one fixture that starts nothing
 SMALLEST_FILE = """\
 [service]
 name = "jobboard"

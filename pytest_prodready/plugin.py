@@ -6,10 +6,10 @@ import pytest
 
 from pytest_prodready.catalogue import SUITES
 from pytest_prodready.fixtures import public
-from pytest_prodready.names import FILE_NAME, FIXTURE_PREFIX, RULE_MARK
+from pytest_prodready.names import FILE_NAME, RULE_MARK
 from pytest_prodready.options import add_options
 from pytest_prodready.reports.rules import rules_text
-from pytest_prodready.selection import asked_for, named_paths
+from pytest_prodready.selection import asked_for, named_paths, starts_servers
 from pytest_prodready.suite import rule_of
 
 GATE = "prodready-gate"
@@ -53,10 +53,3 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if dropped := [item for item in items if rule_of(item) is not None]:
         config.hook.pytest_deselected(items=dropped)
         items[:] = [item for item in items if rule_of(item) is None]
-
-
-def starts_servers(item: pytest.Item) -> bool:
-    """Whether a test that is no rule uses a fixture which starts servers."""
-    names = getattr(item, "fixturenames", ())
-    uses = any(name.startswith(FIXTURE_PREFIX) and name != public.SETTINGS for name in names)
-    return uses and rule_of(item) is None

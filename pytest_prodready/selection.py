@@ -11,7 +11,8 @@ import pytest
 from _pytest.mark.expression import Expression  # pytest's own reading of -m; it has no public name
 
 from pytest_prodready.catalogue import SUITES
-from pytest_prodready.names import FILE_NAME
+from pytest_prodready.names import FILE_NAME, FIXTURE_PREFIX, SETTINGS_FIXTURE
+from pytest_prodready.suite import rule_of
 
 OTHER_NAMES_LIMIT = 8
 _WORDS = frozenset({"and", "or", "not", "True", "False", "None"})
@@ -83,3 +84,10 @@ def named_targets(config: pytest.Config) -> tuple[Path, ...]:
         for path in named_paths(config)
         if path.name == FILE_NAME or (path / FILE_NAME).is_file()
     )
+
+
+def starts_servers(item: pytest.Item) -> bool:
+    """Whether a test that is no rule uses a fixture which starts servers."""
+    names = getattr(item, "fixturenames", ())
+    uses = any(name.startswith(FIXTURE_PREFIX) and name != SETTINGS_FIXTURE for name in names)
+    return uses and rule_of(item) is None

@@ -62,8 +62,6 @@ def configure(config: pytest.Config) -> None:
     if worker is None:
         config.pluginmanager.register(Gatherer(state), "prodready-gatherer")
     if config.pluginmanager.hasplugin("xdist") and worker is None:
-        from pytest_prodready.hooks import XdistHooks  # noqa: PLC0415 - its hooks need xdist
-
         config.pluginmanager.register(XdistHooks(), "prodready-xdist")
     if asked_for(config.option.markexpr) and worker is None and config.option.verbose == 0:
         config.option.verbose = 1  # a line for each rule
@@ -89,11 +87,6 @@ def unconfigure(config: pytest.Config) -> None:
     if state.previous_sigterm is not None:
         signal.signal(signal.SIGTERM, state.previous_sigterm)
         state.previous_sigterm = None
-
-
-def run_id(config: pytest.Config) -> str:
-    """The run's id, shared by all workers."""
-    return config.stash[SESSION].run
 
 
 def check(config: pytest.Config) -> None:
@@ -316,3 +309,15 @@ def _end_cleanly_on_sigterm(state: Session) -> None:
         raise KeyboardInterrupt("SIGTERM")
 
     state.previous_sigterm = signal.signal(signal.SIGTERM, interrupt)
+
+
+class XdistHooks:
+    """Hooks that exist only where xdist is installed."""
+
+    def pytest_configure_node(self, node: Any) -> None:
+        """Give each worker the run's id, so that all write into one folder."""
+        node.workerinput["prodready_run"] = node.config.stash[SESSION].run
+
+    def pytest_testnodedown(self, node: Any, error: object | None) -> None:
+        """Take over what a worker counted and what went wrong there."""
+        worker_ended(node.config, getattr(node, "workeroutput", {}))

@@ -71,15 +71,15 @@ class Target:
 
     def preview(self) -> list[str]:
         """The versions of the servers that would be started, as far as they can be found."""
-        settings = self.settings
-        found = [
-            (postgres_origin(settings), lambda: find_postgres(settings.postgres)),
-            (redis_origin(settings), lambda: find_redis(settings.redis)),
-        ]
+        found: list[str] = []
         try:
-            return [str(find()) for origin, find in found if origin == "gate"]
+            if postgres_origin(self.settings) == "gate":
+                found.append(str(find_postgres(self.settings.postgres)))
+            if redis_origin(self.settings) == "gate":
+                found.append(str(find_redis(self.settings.redis)))
         except ProdreadyError:
-            return []  # said with everything that was tried when the environment is started
+            pass  # said with everything that was tried when the environment is started
+        return found
 
     def planned_capabilities(self) -> frozenset[Capability]:
         """What the configuration promises, before anything is started."""

@@ -132,7 +132,16 @@ class Traffic:
         tasks: list[asyncio.Task[Answer]] = []
         stop = threading.Event()
         began = time.monotonic()
-        ticking = self._run(self._tick(requests, every_s, deadline_s, began, tasks, stop))
+
+        async def tick() -> None:
+            for number, request in enumerate(itertools.cycle(requests)):
+                await asyncio.sleep(max(0.0, began + number * every_s - time.monotonic()))
+                if stop.is_set():
+                    return
+                filled = with_token(request, new_token())
+                tasks.append(asyncio.ensure_future(self._send(filled, deadline_s, began, keep=True)))
+
+        ticking = self._run(tick())
 
         def answers() -> tuple[Answer, ...]:
             return tuple(task.result() for task in list(tasks) if task.done())
@@ -143,22 +152,6 @@ class Traffic:
             stop.set()
             ticking.result()
             self._run(_gather(tasks)).result()
-
-    async def _tick(
-        self,
-        requests: Sequence[Request],
-        every_s: float,
-        deadline_s: float,
-        began: float,
-        tasks: list[asyncio.Task[Answer]],
-        stop: threading.Event,
-    ) -> None:
-        for number, request in enumerate(itertools.cycle(requests)):
-            await asyncio.sleep(max(0.0, began + number * every_s - time.monotonic()))
-            if stop.is_set():
-                return
-            filled = with_token(request, new_token())
-            tasks.append(asyncio.ensure_future(self._send(filled, deadline_s, began, keep=True)))
 
     async def _send(self, request: Request, deadline_s: float, began: float, *, keep: bool = False) -> Answer:
         sent = time.monotonic()

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -34,15 +33,6 @@ def remains(folder: Path) -> list[str]:
         if process.pid != os.getpid() and any(str(folder) in text for text in told):
             found.append(f"{process.pid} {process.cmdline()}")
     return found
-
-
-@pytest.fixture
-def base() -> Iterator[Path]:
-    """A temporary folder of this test's own, short enough for sockets, reachable for the servers' user."""
-    folder = Path(f"/tmp/pr-{os.getpid()}-{random.randrange(10**6)}")
-    folder.mkdir(mode=0o755)
-    yield folder
-    subprocess.run(["rm", "-rf", str(folder)], check=True)
 
 
 def started(folder: Path, base: Path, *nodes: str) -> subprocess.Popen[str]:

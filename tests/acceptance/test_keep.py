@@ -11,12 +11,13 @@ from tests.gate import node_ids, run_gate
 from tests.specimens import Specimen
 
 
-def test_keep_leaves_servers_reachable(tmp_path: Path) -> None:
+def test_keep_leaves_servers_reachable(tmp_path: Path, base: Path) -> None:
     """After a failure Postgres still answers at the address in the file; no password is printed."""
     Specimen(name="x", breaks="", says="", settings={"health.liveness": "/nowhere"}).build(tmp_path)
     ids = node_ids()
     liveness = ids["health.liveness-answers"]
-    run = run_gate(tmp_path, "--prodready-keep", liveness)
+    variables = {"TMPDIR": str(base)}
+    run = run_gate(tmp_path, "--prodready-keep", liveness, variables=variables)
     assert run.code == 1, run.output
     path = Path(re.search(r"with passwords: (\S+)", run.output)[1])  # type: ignore[index]
     assert path.stat().st_mode & 0o077 == 0
@@ -24,7 +25,7 @@ def test_keep_leaves_servers_reachable(tmp_path: Path) -> None:
     assert url not in run.output
     with psycopg.connect(url, connect_timeout=5) as connection:
         assert connection.execute("select count(*) from jobs").fetchone()
-    after = run_gate(tmp_path, ids["health.readiness-answers"])
+    after = run_gate(tmp_path, ids["health.readiness-answers"], variables=variables)
     assert after.code == 0, after.output
     assert not path.parent.exists()
 

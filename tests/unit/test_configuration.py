@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_prodready.configuration import line_of, load
+from pytest_prodready.configuration import load
 from pytest_prodready.errors import ConfigError
+from pytest_prodready.misconfiguration import line_of
 from pytest_prodready.names import SMALLEST_FILE
 
 MINIMAL = '[service]\nname = "shop"\ncommand = "serve --port {port}"\n'
@@ -107,3 +108,12 @@ def test_line_of_finds_arrays_of_tables() -> None:
     """The second [[requests]] has lines of its own."""
     text = '[[requests]]\npath = "/a"\n[[requests]]\nmethod = "GET"\npath = "b"\n'
     assert line_of(text, ("requests", 1, "path")) == 5
+
+
+def test_url_above_takes_the_place_of_the_command_below(tmp_path: Path) -> None:
+    """A profile, variable or option that names an address wins over the command of the file."""
+    text = MINIMAL + '[profiles.staging.service]\nurl = "https://staging.example.com"\n'
+    service = load(write(tmp_path, text), profile="staging").service
+    assert (service.command, service.url) == (None, "https://staging.example.com")
+    variables = {"PRODREADY_SERVICE__URL": "http://localhost:1"}
+    assert load(write(tmp_path, MINIMAL), variables=variables).service.command is None

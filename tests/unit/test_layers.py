@@ -15,7 +15,7 @@ LAYERS = (
     ("errors", "names"),
     ("findings",),
     ("rules", "catalogue", "suite"),
-    ("settings", "configuration"),
+    ("settings", "misconfiguration", "configuration"),
     ("faults",),
     ("environment",),
     ("options", "records", "verdicts"),
@@ -23,9 +23,10 @@ LAYERS = (
     ("checks",),
     ("engine", "target", "conclusion", "fixtures"),
     ("reports",),
-    ("selection", "collection", "plugin"),
+    ("selection", "collection"),
     ("session",),
     ("hooks",),
+    ("plugin",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
