@@ -24,6 +24,9 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(os.environ.get("SHOWN", "").encode())
 
+    def log_message(self, *_: object) -> None:
+        """Print nothing for a request."""
+
 
 print("tiny starts", os.environ.get("DATABASE_URL", ""), flush=True)
 if HOW == "dies":
