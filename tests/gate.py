@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from tests.specimens import SUITES
 LIMIT_S = 280
 
 
-@dataclass(frozen=True)
+@dataclass
 class GateRun:
     """What one run of the gate left: its exit code, its output and its report."""
 
@@ -25,7 +26,7 @@ class GateRun:
     output: str
     folder: Path
 
-    @property
+    @cached_property
     def report(self) -> dict[str, Any]:
         """The newest report.json of the folder."""
         newest = max((self.folder / ".prodready" / "runs").iterdir(), key=lambda path: path.stat().st_mtime)
