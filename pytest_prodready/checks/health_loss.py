@@ -28,7 +28,7 @@ def readiness_follows_database(seen: Loss, limits: HealthSettings) -> Finding:
     gone_s = seconds(seen.healed_at_s - seen.lost_at_s)
     if seen.same_process is False:
         return rule.failed(f"the process ended while its database was gone for {gone_s}", limit=limit)
-    fallen_s = _fallen_s(during, seen.lost_at_s)
+    fallen_s = _fallen_s(seen)
     if fallen_s is None:
         return _never_fell(rule, seen, during, gone_s, limit)
     back_s = _back_s(after, seen.healed_at_s)
@@ -100,7 +100,8 @@ def deep_names_dependency(seen: Loss, limits: HealthSettings) -> Finding:
         return rule.inconclusive(doubt)
     limit = f"the database, and not Redis, reported as failing within {limits.fall_within_s:g} s"
     wanted = {"fall_within_s": limits.fall_within_s}
-    well = [s for s in seen.said if s.check == "deep" and s.phase == "healthy"][-1:]
+    # A question asked just before the fault may be answered after it: the best answer was the healthy one.
+    well = sorted((s for s in seen.said if s.check == "deep" and s.phase == "healthy"), key=_badness)
     gone = [s for s in seen.said if s.check == "deep" and s.phase == seen.kind]
     if not well or not gone:
         what = outcomes(of("deep", seen.during)) or "it was not asked"
@@ -171,6 +172,11 @@ class _Told:
         )
 
 
+def _badness(said: Said) -> int:
+    """How many dependencies an answer complains of."""
+    return sum(state is not State.OK for state in dependencies(said.body).values())
+
+
 def _unnamed(rule: Rule, gone: Sequence[Said], limit: str) -> Finding:
     last = gone[-1]
     if not is_json(last.body):
@@ -197,14 +203,20 @@ def _doubt(seen: Loss, check: str, *, connected: bool = True) -> str:
     return ""
 
 
-def _fallen_s(during: Sequence[Asked], lost_at_s: float) -> float | None:
-    """Seconds until readiness had fallen for good; None when it still said yes at the end."""
-    if not during or during[-1].up:
+def _fallen_s(seen: Loss) -> float | None:
+    """Seconds until readiness had fallen for good; None when it still said yes at the end.
+
+    A yes that came when the database was back says nothing of the time before, whenever it was asked for.
+    """
+    known = [
+        each for each in of("readiness", seen.during) if not each.up or each.answered_at_s <= seen.healed_at_s
+    ]
+    if not known or known[-1].up:
         return None
-    first = len(during)
-    while first and not during[first - 1].up:
+    first = len(known)
+    while first and not known[first - 1].up:
         first -= 1
-    return during[first].answered_at_s - lost_at_s
+    return known[first].answered_at_s - seen.lost_at_s
 
 
 def _never_fell(rule: Rule, seen: Loss, during: Sequence[Asked], gone_s: str, limit: str) -> Finding:

@@ -37,8 +37,8 @@ class Loss:
     before: tuple[Asked, ...] = ()
     answers: tuple[Asked, ...] = ()  # by time, in seconds since the probe began
     said: tuple[Said, ...] = ()
-    lost_at_s: float = 0.0
-    healed_at_s: float = 0.0
+    lost_at_s: float = 0.0  # just before
+    healed_at_s: float = 0.0  # just before
     watched_until_s: float = 0.0
     same_process: bool | None = None  # None: not started by us, so nobody knows
     last_words: str = ""  # of a process that ended
@@ -96,12 +96,13 @@ class _Watch:
         rates = {"liveness": LIVENESS_EVERY_S, "readiness": READINESS_EVERY_S, "deep": DEEP_EVERY_S}
         with ExitStack() as stack:
             streams = self._streams(stack, rates)
+            lost = self._now()
             with proxied.down():
-                lost = self._now()
                 self.progress("refusing the database's connections until readiness falls")
                 wait_until(time.monotonic() + REFUSED_S)
                 self._wait_for(streams, lost, IN_A_ROW, up=False, at_most_s=limits.fall_within_s + 1)
-            healed = self._now()
+                # Taken before it heals: from here on a yes is right again.
+                healed = self._now()
             self.progress("serving the database's connections again until readiness is back")
             self._wait_for(streams, healed, BACK_IN_A_ROW, up=True, at_most_s=limits.recover_within_s + 1)
             until = self._now()
@@ -116,11 +117,11 @@ class _Watch:
         connected, before, process = self._warmed_up(proxied), self._ask_all(), self._process()
         with ExitStack() as stack:
             streams = self._streams(stack, {"liveness": LIVENESS_EVERY_S})
+            lost = self._now()
             with proxied.stalled():
-                lost = self._now()
                 self.progress("stalling the database's connections until the health paths have answered")
                 streams += self._asked_in_turns(SILENT_S)
-            healed = self._now()
+                healed = self._now()
             self.progress("letting the database's connections go on")
             returning = self._until_back()
             until = self._now()

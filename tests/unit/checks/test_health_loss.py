@@ -74,6 +74,12 @@ class TestReadinessFollows:
             health_loss.readiness_follows_database(loss(*flapping, *BACK), LIMITS).verdict is Verdict.FAILED
         )
 
+    def test_a_yes_after_the_heal_is_no_flapping(self) -> None:
+        """A question that waited until the database was back may be answered yes."""
+        waited = series("readiness", (3.95, 200), seconds=0.5)
+        seen = loss(*FELL, *waited, *BACK)
+        assert health_loss.readiness_follows_database(seen, LIMITS).verdict is Verdict.PASSED
+
     def test_late_fall_fails(self) -> None:
         """A fall after the limit fails."""
         limits = HealthSettings(fall_within_s=0.5)
@@ -219,6 +225,13 @@ class TestDeepNames:
         finding = health_loss.deep_names_dependency(deep(body), LIMITS)
         assert finding.verdict is Verdict.FAILED
         assert says in finding.summary
+
+    def test_answer_across_the_fault_is_not_the_healthy_one(self) -> None:
+        """A question asked just before the fault and answered after it isn't what all is compared with."""
+        seen = deep(NAMED)
+        across = Said("deep", "healthy", 503, NAMED, (), 0.99)
+        seen = replace(seen, said=(seen.said[0], across, seen.said[1]))
+        assert health_loss.deep_names_dependency(seen, LIMITS).verdict is Verdict.PASSED
 
     def test_late_fails(self) -> None:
         """Named only after the limit fails."""
