@@ -21,7 +21,8 @@ DEADLINE_S = 2.0
 LOOK_EVERY_S = 0.25  # whether the process lives, when nobody comes
 RECOVERS_WITHIN_S = 10.0
 QUIET_S = 0.35  # after the first attempt, for a second one without TLS
-PATIENCE = (0.35, 0.25, 0.2, 0.2)  # of the time; between these the service gets its own server back
+FIRST_PATIENCE = 0.35  # of the time, before the service gets its own server back and a second chance
+CHANCES = 4  # for a service whose process ends before it has connected; otherwise two
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +74,16 @@ class Play:
         began, within_s = time.monotonic(), self._scene.settings.ssl.attempt_within_s
         book = self._server.wear(wardrobe.disguise(case))
         ended = False
-        for part in PATIENCE:
+        for number in range(CHANCES):
             self._enter()
-            seen = self._watch(book, within_s * part)
+            seen = self._watch(book, within_s * (FIRST_PATIENCE if number == 0 else 1 - FIRST_PATIENCE))
             ended = ended or not self._scene.application.alive
             if seen:
                 break
             # Its pauses between attempts may have grown with each refusal: let it succeed once.
             self.leave()
+            if number and not ended:
+                break
         return CaseSeen(case, book.attempts(), time.monotonic() - began, ended)
 
     def leave(self) -> None:
