@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from pytest_prodready.catalogue import RULES
-from pytest_prodready.checks.health_body import State, dependencies, is_json, tells_of
+from pytest_prodready.checks.health_body import KNOWN, State, dependencies, is_insides, is_json, tells_of
 from pytest_prodready.checks.health_words import late, of, outcomes, seconds, too_many_late, worst_s
 from pytest_prodready.findings import Finding, Rule
 from pytest_prodready.probes.health import Healthy, Quiet
@@ -40,8 +40,9 @@ def deep_answers(seen: Healthy, limits: HealthSettings) -> Finding:
     if not told:
         return rule.failed("deep answered JSON that names no dependency", limit=limit)
     missing = [each for each in seen.dependencies if not any(tells_of(each, name) for name in told)]
+    own = [name for name in told if not is_insides(name) and not any(tells_of(each, name) for each in KNOWN)]
     names = ", ".join(f"{name} {state}" for name, state in told.items())
-    if missing and len(told) < len(seen.dependencies):
+    if len(missing) > len(own):  # a name of the service's own may stand for any of them
         return rule.failed(
             f"deep names {names}, and says nothing of {' and '.join(missing)}",
             limit=limit,

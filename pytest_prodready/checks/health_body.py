@@ -59,8 +59,14 @@ _NO_DEPENDENCY = frozenset(
 ) | {*_STATUS_KEYS, *_NAME_KEYS}
 _DATABASE_HINTS = words("""
     database postgres pgsql sql datasource jdbc prisma typeorm sequelize activerecord ecto hikari r2dbc
-    dbcontext efcore persistence storage store jpa hibernate
+    dbcontext efcore persistence jpa hibernate
     """)
+_INSIDES = words(
+    """
+    pool migration schema disk memory heap cpu ping thread deadlock liveness readiness uptime ssl refreshscope
+    """
+)
+KNOWN = ("database", "redis")
 _REDIS_HINTS = ("redis", "cache", "valkey", "lettuce", "keyvalue", "kv")
 
 
@@ -93,6 +99,12 @@ def tells_of(dependency: str, name: str) -> bool:
         return False
     # Two letters alone are too short to be looked for in the midst of a word.
     return plain.startswith(("db", "pg")) or plain.endswith("db") or any(h in plain for h in _DATABASE_HINTS)
+
+
+def is_insides(name: str) -> bool:
+    """Whether the name means a part of the process or of its machine, and no server that it depends on."""
+    plain = name.lower()
+    return any(word in plain for word in _INSIDES)
 
 
 def state_of(value: Any) -> State | None:

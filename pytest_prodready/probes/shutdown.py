@@ -107,11 +107,11 @@ class Ending:
     def __init__(self, instance: Application) -> None:
         self._instance = instance
         self._main = instance.pid
-        self._processes = len(instance.processes())
+        self._processes = len(instance.processes()) if instance.alive else 0
         self._main_gone_s: float | None = None
         self._all_gone_s: float | None = None
         self.signalled = time.monotonic()
-        if self._main is not None:
+        if self._main is not None and instance.alive:
             os.kill(self._main, signal.SIGTERM)
 
     def gone(self) -> bool:

@@ -75,6 +75,7 @@ def judged(check: str, measured: Healthy) -> Finding:
         ("<html>", "HTML"),
         ('{"status":"UP"}', "names no dependency"),
         ('{"status":"ok","checks":{"database":"ok"}}', "nothing of redis"),
+        ('{"status":"UP","components":{"db":"UP","diskSpace":"UP","ping":"UP"}}', "nothing of redis"),
         ('{"status":"ok","checks":{"database":"error","redis":"ok"}}', "database fails"),
     ],
 )
