@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_prodready.catalogue import RULES
-from pytest_prodready.checks.pool_words import count, told
+from pytest_prodready.checks.pool_words import count, never_served, told, worse
 from pytest_prodready.findings import Finding
 from pytest_prodready.probes.pool_paths import Aborted, Bursts, ErrorPath, ErrorPaths
 from pytest_prodready.settings import PoolSettings
@@ -17,18 +17,19 @@ def error_paths_return_connections(seen: ErrorPaths, limits: PoolSettings) -> Fi
         "limits": {"size": limits.size, "workers": limits.workers},
     }
     failed = sum(path.sent for path in seen.paths)
-    lost = sum(not each.expected for each in seen.after)
     summary = f"after {failed} failing requests ({', '.join(_path(each) for each in seen.paths)})"
     if seen.left_busy:
         return rule.failed(
             f"{summary}, {count(seen.left_busy, 'backend')} stayed {' or '.join(seen.left_states)}", **details
         )
-    if lost:
+    if worse(seen.before, seen.after):
         leak = f"{summary}, of {seen.capacity} requests at once {told(seen.after)}"
         return rule.failed(f"{leak}: connections were not given back", **details)
     dried_up = [each for each in seen.paths if 0 < each.as_declared < each.sent and each.sent < each.planned]
     if dried_up:
         return rule.failed(f"{summary}: {dried_up[0].request} stopped answering as declared", **details)
+    if why := never_served(seen.before):
+        return rule.inconclusive(why, **details)
     never = [each for each in seen.paths if not each.as_declared]
     if not seen.paths or never:
         which = ", ".join(each.request for each in never) or "no request"
@@ -50,12 +51,14 @@ def aborted_requests_return_connections(seen: Aborted, limits: PoolSettings) -> 
             f"for {seen.watched_s:.1f} s",
             **details,
         )
-    if any(not each.expected for each in seen.after):
+    if worse(seen.before, seen.after):
         return rule.failed(
             f"{summary}, of {seen.capacity} requests at once {told(seen.after)}: "
             "connections were not given back",
             **details,
         )
+    if why := never_served(seen.before):
+        return rule.inconclusive(why, **details)
     if not seen.aborted or not seen.waiting_for_lock:
         return rule.inconclusive("no request was held by the locked tables, so none was aborted", **details)
     return rule.passed(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_prodready.catalogue import RULES
-from pytest_prodready.checks.pool_words import came_back, count, recovered, told
+from pytest_prodready.checks.pool_words import came_back, count, never_served, recovered, told, worse
 from pytest_prodready.findings import Finding
 from pytest_prodready.probes.pool_engine import InProcess
 from pytest_prodready.probes.pool_exhaustion import Exhaustion
@@ -141,10 +141,12 @@ def recovers_after_exhaustion(seen: Exhaustion, limits: PoolSettings) -> Finding
     summary = f"after {seen.stalled_s:.1f} s with a busy pool, {came_back(seen.back)}"
     if not recovered(seen.back, limit_s):
         return rule.failed(summary, **details)
-    if any(not each.expected for each in seen.full_again):
+    if worse(seen.full_before, seen.full_again):
         return rule.failed(
             f"{summary}, but of {seen.capacity} requests at once {told(seen.full_again)}", **details
         )
+    if why := never_served(seen.full_before):
+        return rule.inconclusive(why, **details)
     if seen.sent - len(seen.during) == 0:
         return rule.inconclusive(f"{summary}, but no request was held by the stall", **details)
     return rule.passed(f"{summary}, and {seen.capacity} requests at once", **details)

@@ -33,6 +33,18 @@ def came_back(back: Recovery) -> str:
     return f"it served again {back.served_after_s:.1f} s afterwards"
 
 
+def worse(before: Sequence[Outcome], after: Sequence[Outcome]) -> bool:
+    """Whether requests fail that were all served before."""
+    return all(each.expected for each in before) and not all(each.expected for each in after)
+
+
+def never_served(before: Sequence[Outcome]) -> str:
+    """Why the same requests afterwards say nothing; empty where they were all served before."""
+    if all(each.expected for each in before):
+        return ""
+    return f"even before, {len(before)} requests at once were not all served: {told(before)}"
+
+
 def recovered(back: Recovery, within_s: float) -> bool:
     """Whether the same process served again in time."""
     return back.alive and back.served_after_s is not None and back.served_after_s <= within_s

@@ -51,7 +51,8 @@ class Exhaustion:
     during: tuple[Outcome, ...]  # answered while the database was stalled
     after: tuple[Outcome, ...]  # answered, or given up, after it
     back: Recovery
-    full_again: tuple[Outcome, ...]  # as many requests at once as the pool has connections, afterwards
+    full_before: tuple[Outcome, ...]  # as many requests at once as the pool has connections
+    full_again: tuple[Outcome, ...]  # the same afterwards
     started_anew: bool
 
 
@@ -70,7 +71,7 @@ def exhaustion(
     patience_s = stalled_s + settings.pool.deadline_s
     sent = _over(here.capacity)
     progress(f"stalling {here.capacity} connections for {stalled_s:g} s, with {sent} requests")
-    warm(traffic, here.database, here.requests, here.capacity)
+    full_before = warm(traffic, here.database, here.requests, here.capacity, settings.pool.deadline_s)
     with stalled(traffic, here.database, here.requests, sent, patience_s) as flight:
         began = time.monotonic()
         wait_until(lambda: flight.unanswered == 0, stalled_s)
@@ -87,6 +88,7 @@ def exhaustion(
         during=outcomes(answers[: sent - unanswered]),
         after=outcomes(answers[sent - unanswered :]),
         back=back,
+        full_before=outcomes(full_before),
         full_again=outcomes(
             warm(traffic, here.database, here.requests, here.capacity, settings.pool.deadline_s)
         ),

@@ -52,7 +52,8 @@ class ErrorPaths:
     paths: tuple[ErrorPath, ...]
     left_busy: int  # backends still active or in a transaction
     left_states: tuple[str, ...]
-    after: tuple[Outcome, ...]  # as many requests at once as the pool has connections
+    before: tuple[Outcome, ...]  # as many requests at once as the pool has connections
+    after: tuple[Outcome, ...]  # the same again
     started_anew: bool
 
 
@@ -68,7 +69,8 @@ class Aborted:
     left_states: tuple[str, ...]
     settled_after_s: float | None  # from the end of the lock until no backend was busy; None: never
     watched_s: float
-    after: tuple[Outcome, ...]
+    before: tuple[Outcome, ...]  # as many requests at once as the pool has connections
+    after: tuple[Outcome, ...]  # the same again
     started_anew: bool
 
 
@@ -105,6 +107,7 @@ def error_paths(
 ) -> ErrorPaths:
     """Send each request that expects an error three times as often as the pool has connections."""
     here = scene(environment, traffic, settings, usage)
+    before = traffic.burst(here.requests, here.capacity, settings.pool.deadline_s)
     progress(f"sending {TIMES * here.capacity} of each request that fails")
     paths = tuple(_error_path(here, request) for request in settings.errors)
     settled = _seconds_until_idle(here.database, settings.pool.recover_within_s)
@@ -115,6 +118,7 @@ def error_paths(
         paths=paths,
         left_busy=len(left),
         left_states=tuple(sorted({str(each.state) for each in left})),
+        before=outcomes(before),
         after=outcomes(after),
         started_anew=settle(here),
     )
@@ -129,6 +133,7 @@ def aborted(
 ) -> Aborted:
     """Let clients go away while a lock holds their requests; then see what is left of them."""
     here = scene(environment, traffic, settings, usage)
+    before = traffic.burst(here.requests, here.capacity, settings.pool.deadline_s)
     progress(f"aborting {here.capacity} requests that a table lock holds")
     waiting = 0
     with here.database.locked():
@@ -157,6 +162,7 @@ def aborted(
         left_states=tuple(sorted({str(each.state) for each in left})),
         settled_after_s=settled,
         watched_s=watched_s,
+        before=outcomes(before),
         after=outcomes(after),
         started_anew=settle(here),
     )

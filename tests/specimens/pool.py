@@ -193,7 +193,7 @@ SPECIMENS = (
         name="pool-nested-checkout",
         breaks="pool.no-deadlock",
         says="10 requests at once over a pool of 10",
-        also=frozenset({"pool.recovers-after-exhaustion", "pool.lost-connections-are-replaced"}),
+        also=frozenset({"pool.lost-connections-are-replaced"}),
         swaps=(
             Swap(
                 "jobboard/app.py",
@@ -204,7 +204,7 @@ SPECIMENS = (
                 "        jobs = await self.database.read(with_revision)",
             ),
         ),
-        still_passes=("pool.fits-server", "pool.error-paths-return-connections"),
+        still_passes=("pool.fits-server", "pool.statement-timeout"),
     ),
     Specimen(
         name="pool-redis-inside-the-transaction",

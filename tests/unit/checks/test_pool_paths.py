@@ -24,7 +24,15 @@ POOL = PoolSettings(size=10)
 OK = Outcome("list", 200, 0.1, expected=True)
 REFUSED = Outcome("list", 503, 1.0, expected=False)
 PATH = ErrorPath("unknown job", planned=30, sent=30, as_declared=30, others=())
-PATHS = ErrorPaths(10, (PATH,), left_busy=0, left_states=(), after=(OK,) * 10, started_anew=False)
+PATHS = ErrorPaths(
+    capacity=10,
+    paths=(PATH,),
+    left_busy=0,
+    left_states=(),
+    before=(OK,) * 10,
+    after=(OK,) * 10,
+    started_anew=False,
+)
 ABORTED = Aborted(
     capacity=10,
     sent=10,
@@ -34,6 +42,7 @@ ABORTED = Aborted(
     left_states=(),
     settled_after_s=0.2,
     watched_s=3.0,
+    before=(OK,) * 10,
     after=(OK,) * 10,
     started_anew=False,
 )
@@ -59,6 +68,7 @@ BURSTS = Bursts(size=10, overlapped=True, deadline_s=10.0, bursts=(SERVED, CROWD
             "never answered as declared: unknown job",
         ),
         ({"paths": ()}, INCONCLUSIVE, "no request"),
+        ({"before": (REFUSED,) * 10, "after": (REFUSED,) * 10}, INCONCLUSIVE, "even before, 10 requests"),
     ],
 )
 def test_error_paths(changes: dict[str, Any], verdict: Verdict, says: str) -> None:
@@ -80,6 +90,7 @@ def test_error_paths(changes: dict[str, Any], verdict: Verdict, says: str) -> No
         ),
         ({"waiting_for_lock": 0}, INCONCLUSIVE, "no request was held"),
         ({"aborted": 0}, INCONCLUSIVE, "none was aborted"),
+        ({"before": (REFUSED,) * 10, "after": (REFUSED,) * 10}, INCONCLUSIVE, "even before, 10 requests"),
     ],
 )
 def test_aborted_requests(changes: dict[str, Any], verdict: Verdict, says: str) -> None:

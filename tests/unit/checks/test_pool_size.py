@@ -45,6 +45,7 @@ EXHAUSTION = Exhaustion(
     during=(REFUSED,) * 20,
     after=(SERVED,) * 10,
     back=BACK,
+    full_before=(OK,) * 10,
     full_again=(OK,) * 10,
     started_anew=False,
 )
@@ -158,6 +159,7 @@ def test_excess_is_refused(changes: dict[str, Any], verdict: Verdict, says: str)
         ({"back": replace(BACK, alive=False)}, FAILED, "its process had ended"),
         ({"full_again": (OK,) * 7 + (REFUSED,) * 3}, FAILED, "3 got 503"),
         ({"during": (REFUSED,) * 30}, INCONCLUSIVE, "no request was held"),
+        ({"full_before": (REFUSED,) * 10}, INCONCLUSIVE, "even before, 10 requests at once"),
     ],
 )
 def test_recovers_after_exhaustion(changes: dict[str, Any], verdict: Verdict, says: str) -> None:
