@@ -21,6 +21,7 @@ from pytest_prodready.environment.leftovers import LABEL, end, identity, is_aliv
 from pytest_prodready.environment.locks import locked_file, try_lock
 from pytest_prodready.environment.places import as_server_user, reachable, server_user
 from pytest_prodready.environment.ports import Ports
+from pytest_prodready.environment.spreading import spread
 from pytest_prodready.errors import ServerError
 
 OWNER = "owner.json"
@@ -155,6 +156,7 @@ def base_folder() -> Path:
             value=base,
             remedy="remove it, or set TMPDIR to a folder of your own",
         )
+    spread(base)
     return base
 
 
