@@ -24,10 +24,10 @@ def plaintext_is_refused(seen: Plaintext) -> Finding:
     rule = RULES["ssl.plaintext-refused"]
     if not seen.doors:
         return rule.inconclusive("no role and database is known to knock as")
-    tried = f"{len(seen.doors)} pairs of role and database"
+    tried = f"{_many(len(seen.doors), 'pair')} of role and database"
     opened = [door for door in seen.doors if door.answer in (ssl_server.ADMITTED, ssl_server.ASKED)]
     if opened:
-        summary = f"{len(opened)} of {tried} were taken on without TLS: {_listed(map(_door, opened))}"
+        summary = f"{len(opened)} of {tried} taken on without TLS: {_listed(map(_door, opened))}"
         return rule.failed(summary, limit="refused before authentication")
     if lines := _plain_lines(seen.lines):
         summary = (
@@ -44,7 +44,7 @@ def plaintext_is_refused(seen: Plaintext) -> Finding:
         )
     known = "" if seen.all_roles else " (only the service's own are known without [postgres] admin_url)"
     left = f"; {seen.left_out} more not tried" if seen.left_out else ""
-    return rule.passed(f"{tried} knocked without TLS, all were refused{known}{left}")
+    return rule.passed(f"{tried} knocked without TLS, all refused{known}{left}")
 
 
 def tls12_or_newer(seen: Handshakes) -> Finding:
@@ -114,17 +114,16 @@ def service_is_encrypted(seen: Links) -> Finding:
     if not remote:
         what = f"{len(seen.links)} by a Unix socket and none by network" if seen.links else "none"
         return rule.inconclusive(f"connections of the service within {seen.watched_s:.1f} s: {what}")
+    links = _many(len(remote), "connection")
     plain = [link for link in remote if not link.encrypted]
     if plain:
         who = _listed(sorted({link.application_name or "unnamed" for link in plain}))
-        return rule.failed(
-            f"{len(plain)} of {len(remote)} connections of the service aren't encrypted ({who})"
-        )
+        return rule.failed(f"{len(plain)} of {links} of the service not encrypted ({who})")
     old = [link for link in remote if link.tls in OLD_IN_PG_STAT_SSL]
     if old:
-        return rule.failed(f"{len(old)} of {len(remote)} connections of the service use {old[0].tls}")
+        return rule.failed(f"{len(old)} of {links} of the service with {old[0].tls}")
     versions = " and ".join(sorted({link.tls for link in remote}))
-    return rule.passed(f"{len(remote)} connections of the service, all encrypted with {versions}")
+    return rule.passed(f"{links} of the service, all encrypted with {versions}")
 
 
 _SWITCH_TLS_ON = "Set ssl = on with ssl_cert_file and ssl_key_file in postgresql.conf."
@@ -194,7 +193,11 @@ def _bits(netmask: str) -> int | str:
 
 
 def _count(lines: Sequence[HbaLine]) -> str:
-    return f"{len(lines)} line{'' if len(lines) == 1 else 's'}"
+    return _many(len(lines), "line")
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pytest_prodready.environment.database import Backend, Database
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.probes import impostor_postgres, impostor_redis
 from pytest_prodready.probes.impostor_disguises import REDIS_CASES, postgres_cases, wardrobe
-from pytest_prodready.probes.ssl_play import Impersonation, Scene, driven, impersonate
+from pytest_prodready.probes.ssl_play import Impersonation, Scene, driven, impersonate, requests_that_connect
 from pytest_prodready.probes.traffic import Traffic
-from pytest_prodready.settings import Settings
+from pytest_prodready.settings import Request, Settings
 
 WATCHED_S = 0.5
+AT_ONCE = 20
 FOUND_WITHIN_S = 5.0
 LOOK_EVERY_S = 0.005  # a connection may live no longer than a request
 
@@ -43,7 +45,7 @@ def links(database: Database, traffic: Traffic, settings: Settings, progress: Ca
     progress("looking at pg_stat_ssl while requests run")
     seen: dict[tuple[int, float], Link] = {}
     began = time.monotonic()
-    with driven(traffic, settings):
+    with driven(traffic, settings), _at_once(traffic, requests_that_connect(settings)):
         while (lasted := time.monotonic() - began) < (WATCHED_S if seen else FOUND_WITHIN_S):
             seen |= {(each.pid, each.started_at): _link(each) for each in database.backends()}
             time.sleep(LOOK_EVERY_S)
@@ -70,6 +72,17 @@ def redis_impersonated(
     scene = _scene(environment, traffic, settings, progress)
     with wardrobe(environment.authority, [proxied.host]) as clothes:
         return impersonate(proxied, impostor_redis.receive, REDIS_CASES, clothes, scene)
+
+
+@contextmanager
+def _at_once(traffic: Traffic, requests: Sequence[Request]) -> Iterator[None]:
+    """Many requests at the same time, so that a pool opens more than its first connection."""
+    flight = traffic.start(requests, AT_ONCE, FOUND_WITHIN_S) if requests else None
+    try:
+        yield
+    finally:
+        if flight:
+            flight.abort()
 
 
 def _scene(

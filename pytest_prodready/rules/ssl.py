@@ -18,7 +18,8 @@ RULES = (
         id="ssl.plaintext-refused",
         claim="The server refuses a connection without TLS for every role and database that the service uses.",
         why="One client with a forgotten sslmode sends passwords and rows in clear for anyone on the path to read.",
-        how="A start-up message without TLS is sent for each login role and each database; the first answer is read.",
+        how="A start-up message without TLS is sent for each login role and each database, and the first answer is read; "
+        "pg_hba.conf, where it can be read, tells the same for other addresses.",
         remedy="Use only hostssl lines in pg_hba.conf (or add `hostnossl all all all reject` first); "
         "on a managed service, turn on its force-SSL parameter (rds.force_ssl=1).",
         level=Level.MUST,

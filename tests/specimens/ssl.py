@@ -100,7 +100,7 @@ SERVER = (
     Specimen(
         name="ssl-plaintext-allowed",
         breaks="ssl.plaintext-refused",
-        says="1 of 2 pairs of role and database were taken on without TLS: jobboard@jobboard",
+        says="1 of 2 pairs of role and database taken on without TLS: jobboard@jobboard",
         **hba("host jobboard jobboard 127.0.0.1/32 scram-sha-256"),
         still_passes=("ssl.hba-authenticates", "ssl.hba-narrow", "ssl.tls12-or-newer"),
     ),
@@ -211,7 +211,7 @@ SERVICE = (
     Specimen(
         name="ssl-service-in-clear",
         breaks="ssl.service-encrypted",
-        says="aren't encrypted (jobboard)",
+        says="not encrypted (jobboard)",
         also=ALL_CLIENT_RULES | {"ssl.plaintext-refused"},
         swaps=(Swap("jobboard/dsn.py", FULL, '"sslmode": "disable",'),),
         **hba("host jobboard jobboard 127.0.0.1/32 scram-sha-256"),

@@ -54,7 +54,7 @@ def test_plaintext_taken_on(answer: str, says: str) -> None:
     """One open door is enough to fail, and it is named."""
     finding = checks.plaintext_is_refused(replace(CLOSED, doors=(REFUSED, Door("job", "app", answer))))
     assert finding.verdict is Verdict.FAILED
-    assert finding.summary == f"1 of 2 pairs of role and database were taken on without TLS: job@app ({says})"
+    assert finding.summary == f"1 of 2 pairs of role and database taken on without TLS: job@app ({says})"
 
 
 @pytest.mark.parametrize("kind", ["host", "hostnossl"])
@@ -255,7 +255,7 @@ def test_links_one_in_clear() -> None:
     plain = Link("worker", local=False, encrypted=False, tls="", cipher="")
     finding = checks.service_is_encrypted(Links((LINK, plain), watched_s=0.5))
     assert finding.verdict is Verdict.FAILED
-    assert finding.summary == "1 of 2 connections of the service aren't encrypted (worker)"
+    assert finding.summary == "1 of 2 connections of the service not encrypted (worker)"
 
 
 def test_links_with_old_tls() -> None:
