@@ -97,7 +97,7 @@ def _doubt(who: str, seen: Impersonation, cases: Sequence[Case]) -> str:
     if not control.stage.trusting:
         return (
             f"{who} refused the control as well, a good certificate ({_refusal(control)}): "
-            "refusing everybody proves nothing; does it trust {postgres.ca_file}, of a server of the gate's own?"
+            "refusing everybody proves nothing; does it trust {postgres.ca_file}, of a server of the gate?"
         )
     for case in cases:
         if not _offered(case, seen):

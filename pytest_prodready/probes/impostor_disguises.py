@@ -81,7 +81,8 @@ class Wardrobe:
 def wardrobe(authority: Authority, hosts: Sequence[str]) -> Iterator[Wardrobe]:
     """A wardrobe whose keys are deleted at the end of the block."""
     names = tuple(dict.fromkeys((*hosts, *LOOPBACK_NAMES)))
-    with tempfile.TemporaryDirectory(prefix="prodready-impostor-") as folder:
+    # Beside the authority: whoever sweeps up after a run that was killed takes these along.
+    with tempfile.TemporaryDirectory(prefix="impostor-", dir=authority.ca_file.parent) as folder:
         yield Wardrobe(authority, Path(folder), names)
 
 
