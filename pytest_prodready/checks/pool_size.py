@@ -80,6 +80,12 @@ def checkout_times_out(seen: InProcess, limits: PoolSettings) -> Finding:
         change = "Use a QueuePool with pool_size and max_overflow (psycopg_pool: max_size) instead."
         unbounded = f"{name} has no bound: it never refuses, and opens a connection for each request"
         return rule.failed(unbounded, change=change, **details)
+    if figures.size != seen.held.held:
+        larger = f"{name} has room for {figures.size} connections; [pool] size says {limits.size}"
+        change = "Lower pool_size and max_overflow (psycopg_pool: max_size), or declare the pool as it is."
+        return rule.failed(
+            f"{larger}, and beyond {seen.held.held} it gave one more", change=change, **details
+        )
     asked = f"{name}: with all {figures.size} checked out, asking for one more"
     summary = f"{asked} raised {more.error_kind} after {more.seconds:.1f} s"
     if more.timed_out or more.seconds > limit_s:
@@ -101,6 +107,10 @@ def _cannot_tell(seen: InProcess) -> str:
         return f"the engine gave no connection at all: {seen.first.error_kind}"
     if figures.unbounded:
         return ""
+    if figures.size is not None and seen.held.error_kind is None and seen.held.held < figures.size:
+        return (
+            "" if seen.one_more.ok else f"{name} declares {figures.size} and refuses after {seen.held.held}"
+        )
     if figures.size is None or seen.held.held < figures.size:
         known = "an unknown number of" if figures.size is None else figures.size
         return f"{name} gave {seen.held.held} of {known} connections: {seen.held.error_kind or 'no error'}"

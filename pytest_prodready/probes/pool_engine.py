@@ -18,7 +18,7 @@ from pytest_prodready.probes.engine import (
 from pytest_prodready.probes.pool_steady import USUAL_SIZE
 from pytest_prodready.settings import Settings
 
-MOST_HELD = 200
+MOST_HELD = 2  # times the declared size; more could use up the server
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,9 @@ def in_process(environment: Environment, settings: Settings, progress: Callable[
     with service_engine(environment, settings) as engine:
         first = engine.connect()
         figures = engine.figures()
-        held = engine.hold(min(figures.size or settings.pool.size or USUAL_SIZE, MOST_HELD))
+        declared = settings.pool.size or USUAL_SIZE
+        fillable = figures.size is not None and figures.size <= MOST_HELD * declared
+        held = engine.hold(figures.size if figures.size and fillable else declared)
         one_more = engine.one_more(settings.pool.refuse_within_s + 1)
         still_out = engine.release()
         return InProcess(

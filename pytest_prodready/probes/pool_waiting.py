@@ -26,6 +26,8 @@ from pytest_prodready.settings import Request, Settings
 
 REDIS_LATENCY_MS = 2000
 SAMPLE_S = 0.05
+ATTEMPTS = 2
+PAUSE_S = 1.2
 IDLE_IN_TRANSACTION = ("idle in transaction", "idle in transaction (aborted)")
 
 # What a client sends when it connects, ours among them; none of it is a question of the service.
@@ -104,32 +106,52 @@ def idle_in_transaction(
     requests = [*settings.traffic, *([settings.writes.create] if settings.writes else [])]
     count = min(len(requests) * 2, max(here.capacity, len(requests)))
     watch_s = REDIS_LATENCY_MS / 1000 + 0.5
-    ages: dict[int, float] = {}
-    samples, clock = 0, Clock()
-    asked = _RedisCommands(cache)
-    with cache.proxied.latency(REDIS_LATENCY_MS):
-        flight = traffic.start(requests, count, settings.pool.deadline_s)
-        # As long as Redis takes, and longer while an answer is due: some wait for it more than once.
-        while clock.seconds < watch_s or (flight.unanswered and clock.seconds < 2 * watch_s):
-            for backend in here.database.backends():
-                if backend.state in IDLE_IN_TRANSACTION:
-                    ages[backend.pid] = max(ages.get(backend.pid, 0.0), backend.state_age_s or 0.0)
-            samples += 1
-            if not flight.unanswered and clock.seconds > SAMPLE_S:
-                break
-            wait_until(lambda: flight.unanswered == 0, SAMPLE_S)
-    answers = flight.join()
+    seen = _Watch()
+    for _ in range(ATTEMPTS):
+        # Connections to Redis are opened now: under the latency, a service may give up on new ones at once.
+        traffic.burst(settings.traffic, len(settings.traffic), settings.pool.deadline_s)
+        asked = _RedisCommands(cache)
+        with cache.proxied.latency(REDIS_LATENCY_MS):
+            flight = traffic.start(requests, count, settings.pool.deadline_s)
+            seen.watch(here, flight, watch_s)
+        seen.answers += flight.join()
+        seen.redis_asked += asked.since()
+        if seen.redis_asked:
+            break
+        wait_until(lambda: False, PAUSE_S)  # for a service that has just given up on Redis for a while
     return IdleInTransaction(
         latency_ms=REDIS_LATENCY_MS,
-        watched_s=clock.seconds,
-        samples=samples,
-        sent=count,
-        answered=sum(answer.status is not None for answer in answers),
-        redis_asked=asked.since(),
-        seen=len(ages),
-        longest_s=round(max(ages.values(), default=0.0), 3),
+        watched_s=round(seen.watched_s, 3),
+        samples=seen.samples,
+        sent=len(seen.answers),
+        answered=sum(answer.status is not None for answer in seen.answers),
+        redis_asked=seen.redis_asked,
+        seen=len(seen.ages),
+        longest_s=round(max(seen.ages.values(), default=0.0), 3),
         started_anew=settle(here),
     )
+
+
+class _Watch:
+    """What was seen of the service's backends while requests were under way."""
+
+    def __init__(self) -> None:
+        self.ages: dict[int, float] = {}
+        self.samples = 0
+        self.watched_s = 0.0
+        self.redis_asked = 0
+        self.answers: list[Answer] = []
+
+    def watch(self, here: Scene, flight: Flight, watch_s: float) -> None:
+        """Look until all is answered, for as long as two waits for Redis at most."""
+        clock = Clock()
+        while flight.unanswered and clock.seconds < 2 * watch_s:
+            for backend in here.database.backends():
+                if backend.state in IDLE_IN_TRANSACTION:
+                    self.ages[backend.pid] = max(self.ages.get(backend.pid, 0.0), backend.state_age_s or 0.0)
+            self.samples += 1
+            wait_until(lambda: flight.unanswered == 0, SAMPLE_S)
+        self.watched_s += clock.seconds
 
 
 class _RedisCommands:

@@ -121,7 +121,7 @@ SPECIMENS = (
         name="pool-breaker-stays-open",
         breaks="pool.recovers-after-exhaustion",
         says="it served nothing for",
-        also=frozenset({"pool.bounded", "pool.lock-wait-is-bounded", "pool.refusal-is-survived"}),
+        also=frozenset({"pool.excess-is-refused", "pool.lock-wait-is-bounded", "pool.refusal-is-survived"}),
         swaps=(
             Swap(
                 "jobboard/db.py",
@@ -135,8 +135,9 @@ SPECIMENS = (
             ),
             Swap(
                 "jobboard/db.py",
-                "raise outage from None",
-                "self._closed_until = time.monotonic() + 60\n            raise outage from None",
+                "            raise as_outage(error) or error",
+                "            self._closed_until = time.monotonic() + 60\n"
+                "            raise as_outage(error) or error",
             ),
         ),
         still_passes=("pool.fits-server", *IN_PROCESS),

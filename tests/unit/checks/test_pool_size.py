@@ -112,6 +112,12 @@ def test_bounded(crowd: dict[str, Any], verdict: Verdict, says: str) -> None:
         ({"figures": replace(FIGURES, size=None, unbounded=True)}, FAILED, "has no bound"),
         ({"still_out": 2}, FAILED, "2 stayed checked out"),
         ({"after": UNCONNECTED}, FAILED, "OperationalError after all were given back"),
+        (
+            {"figures": replace(FIGURES, size=1010), "one_more": Checkout(True, None, False, 0.0)},
+            FAILED,
+            "has room for 1010 connections; [pool] size says 10, and beyond 10 it gave one more",
+        ),
+        ({"figures": replace(FIGURES, size=1010)}, INCONCLUSIVE, "declares 1010 and refuses after 10"),
         ({"first": UNCONNECTED}, INCONCLUSIVE, "no connection at all"),
         ({"held": Held(4, "OperationalError", False, 0.1)}, INCONCLUSIVE, "gave 4 of 10"),
         ({"figures": replace(FIGURES, size=None)}, INCONCLUSIVE, "an unknown number"),
