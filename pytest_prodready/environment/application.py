@@ -15,13 +15,13 @@ import psutil
 from pytest_prodready.environment import leftovers
 from pytest_prodready.environment.logs import tail
 from pytest_prodready.environment.ports import is_free
-from pytest_prodready.environment.recipe import NOT_INHERITED, Recipe
+from pytest_prodready.environment.recipe import Recipe
 from pytest_prodready.environment.runs import Run
 from pytest_prodready.environment.service import Endpoint
 from pytest_prodready.environment.waiting import Readiness
 from pytest_prodready.errors import ApplicationError, ConfigError
 
-__all__ = ["NOT_INHERITED", "Application", "Exit"]
+__all__ = ["Application", "Exit"]
 
 FORCED_WITHIN_S = 10.0
 POLL_S = 0.02

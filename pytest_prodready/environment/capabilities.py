@@ -75,6 +75,6 @@ def _of_all_servers(settings: Settings, allow_destructive: bool) -> dict[Capabil
     origins = {postgres_origin(settings), redis_origin(settings)}
     all_ours = settings.service.command is not None and "external" not in origins
     return {
-        Capability.FAULT_PROXY: "gate" in origins,
+        Capability.FAULT_PROXY: "gate" in origins and "external" not in origins,
         Capability.DESTRUCTIVE: all_ours or allow_destructive,
     }

@@ -76,6 +76,11 @@ class Environment:
         return environment
 
     @property
+    def folder(self) -> Path:
+        """The folder of prodready.toml, to which paths in it are relative."""
+        return self._folder
+
+    @property
     def service_folder(self) -> Path:
         """The folder that the service runs in."""
         return self._recipe.cwd

@@ -36,7 +36,7 @@ def certificate(
     progress: Callable[[str], None],
 ) -> ServerCertificate:
     """Read the chain and look for the way to the authority."""
-    folder = environment._folder  # of prodready.toml
+    folder = environment.folder  # of prodready.toml
     declared = settings.postgres or PostgresSettings()
     if declared.certificate is not None:
         file = folder / declared.certificate
