@@ -81,7 +81,7 @@ def fork_safe(seen: Sharing) -> Finding:
         return rule.passed(summary, **details)
     if seen.unused >= inherited:
         return rule.passed(f"{summary}: inherited, and not used by any request", **details)
-    broke = f", and {seen.failed} requests failed" if seen.failed else ""
+    broke = f", and {count(seen.failed, 'request')} failed" if seen.failed else ""
     return rule.failed(f"{summary}, and they were used{broke}", **details)
 
 

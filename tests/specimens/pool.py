@@ -229,7 +229,14 @@ SPECIMENS = (
         name="pool-blocking-driver-in-the-event-loop",
         breaks="pool.slow-query-is-isolated",
         says="blocked",
-        also=frozenset({"pool.bounded"}),
+        also=frozenset(
+            {
+                "pool.excess-is-refused",
+                "pool.lock-wait-is-bounded",
+                "pool.refusal-is-survived",
+                "pool.lost-connections-are-replaced",
+            }
+        ),
         swaps=(
             Swap("jobboard/app.py", "from jobboard import queries", "from jobboard import blocking, queries"),
             Swap("jobboard/app.py", LIST_READS, f"blocking.count_jobs()\n        {LIST_READS}"),
@@ -350,7 +357,7 @@ def count_jobs() -> None:
         name="pool-forks-after-connecting",
         breaks="pool.fork-safe",
         says="at the start 1 were shared",
-        also=frozenset({"pool.excess-is-refused", "pool.slow-query-is-isolated"}),
+        also=frozenset({"pool.excess-is-refused", "pool.idle-connections-retired"}),
         files={"prefork.py": PREFORK},
         settings={
             "service.command": "{python} prefork.py {port}",
