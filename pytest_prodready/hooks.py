@@ -145,6 +145,7 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]:
     """Stop everything, write the reports, and set the exit code."""
     gate.stop_all(session.config)
+    gate.hand_over(session.config)
     try:
         return (yield)
     finally:

@@ -144,24 +144,24 @@ def count(session: pytest.Session) -> None:
         return
     if session.config.getoption("lf", False):
         return
-    raise pytest.UsageError("\n".join(nothing_found(session.config)))
+    raise pytest.UsageError(f"prodready: {nothing_found(session.config)}")
 
 
 def _distributed(config: pytest.Config) -> bool:
     return bool(getattr(config.option, "dist", "no") != "no" or getattr(config.option, "tx", None))
 
 
-def nothing_found(config: pytest.Config) -> list[str]:
+def nothing_found(config: pytest.Config) -> str:
     """What to say when readiness was asked for and there is nothing to check."""
-    looked = [f"  tried: {path}" for path in named_paths(config)]
-    return [
-        f"prodready: -m {config.option.markexpr}: there is nothing to check",
+    lines = [
+        f"-m {config.option.markexpr}: there is nothing to check",
         f"  looked for: {FILE_NAME} in the rootdir {config.rootpath} and below what was named",
-        *looked,
+        *(f"  tried: {path}" for path in named_paths(config)),
         f"  do: write {config.rootpath / FILE_NAME}; the smallest useful file is:",
         "",
         *SMALLEST_FILE.splitlines(),
     ]
+    return "\n".join(lines)
 
 
 def target(item: pytest.Item) -> Target:
@@ -272,16 +272,22 @@ def worker_ended(config: pytest.Config, output: dict[str, Any]) -> None:
     state.errors += [text for text in output.get("prodready_errors", ()) if text not in state.errors]
 
 
+def hand_over(config: pytest.Config) -> None:
+    """In a worker: give count and errors to the controller, before xdist sends what it sends at the end."""
+    output = getattr(config, "workeroutput", None)
+    if output is not None:
+        output["prodready_counted"] = config.stash[SESSION].counted
+        output["prodready_errors"] = config.stash[SESSION].errors
+
+
 def finish(session: pytest.Session) -> None:
-    """Write the reports (controller), or hand count and errors to the controller (worker)."""
+    """In the controller: write the reports and set the exit code."""
     config = session.config
     state = config.stash[SESSION]
-    if (output := getattr(config, "workeroutput", None)) is not None:
-        output["prodready_counted"] = state.counted
-        output["prodready_errors"] = state.errors
+    if hasattr(config, "workerinput"):
         return
     if _distributed(config) and asked_for(config.option.markexpr) and not state.counted and not state.errors:
-        state.errors.append("\n".join(nothing_found(config)))
+        state.errors.append(nothing_found(config))
     if state.errors:
         session.exitstatus = MISCONFIGURED
     state.status.clear()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,8 @@ from pytest_prodready.engine import made_engine
 from pytest_prodready.environment.binaries import find_postgres, find_redis
 from pytest_prodready.environment.capabilities import configured, postgres_origin, redis_origin
 from pytest_prodready.environment.environment import Environment
+from pytest_prodready.environment.locks import locked_file
+from pytest_prodready.environment.runs import base_folder
 from pytest_prodready.environment.select import Choice
 from pytest_prodready.errors import ProdreadyError
 from pytest_prodready.findings import Capability
@@ -25,6 +25,7 @@ from pytest_prodready.records import Record, as_data, returned_type
 from pytest_prodready.settings import Settings
 
 Progress = Callable[[str], None]
+EXCLUSIVE_WITHIN_S = 600.0
 
 
 class Unmeasured(Exception):
@@ -164,7 +165,7 @@ class Target:
     ) -> Any:
         values = arguments()
         environment = self.environment()
-        with _alone() if exclusive else _nothing():
+        with _alone() if exclusive else nullcontext():
             try:
                 if environment.application is not None:
                     environment.application.ensure_ready()
@@ -240,22 +241,8 @@ def _told(environment: Environment) -> tuple[str, ...]:
     return (*(environment.redact(line) for line in reached), f"with passwords: {path}")
 
 
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Hold the lock between the workers of one session, so that none measures another's load."""
-    session = os.environ.get("PYTEST_XDIST_TESTRUNUID")
-    if session is None:
-        yield
-        return
-    path = Path(tempfile.gettempdir()) / f"prodready-{os.getuid()}-{session}.lock"
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(lock, fcntl.LOCK_UN)
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
+def _alone() -> AbstractContextManager[None]:
+    """The lock between the workers of one session, so that none measures another's load."""
+    if "PYTEST_XDIST_TESTRUNUID" not in os.environ:
+        return nullcontext()
+    return locked_file(base_folder() / "measuring.lock", within_s=EXCLUSIVE_WITHIN_S)
