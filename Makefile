@@ -20,7 +20,7 @@ test: $(VENV)/.dev  ## set everything up and run the tests
 	$(BIN)/python -m pytest --timeout 300 -n $(WORKERS) --dist worksteal
 
 proof: $(VENV)/.dev  ## run every rule on every specimen (long)
-	$(BIN)/python -m tests.proof
+	$(BIN)/python -m tests.proof --jobs 2
 
 lint: $(VENV)/.dev  ## check style
 	$(BIN)/ruff format --check .

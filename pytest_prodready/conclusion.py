@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -72,9 +71,11 @@ def reproduce(item: pytest.Item, target: Target) -> str:
 
 def facts(target: Target) -> dict[str, Any]:
     """Backend and versions, as far as they are known by now."""
-    running = target.running
-    versions: Mapping[str, str] = {} if running is None else running.versions
-    return {"backend": target.choice.backend, "why": target.choice.reason, "versions": dict(versions)}
+    return {
+        "backend": target.choice.backend,
+        "why": target.choice.reason,
+        "versions": dict(target.versions()),
+    }
 
 
 def _redacted(target: Target, evidence: Any) -> Any:

@@ -65,11 +65,6 @@ class Target:
         """The service's name."""
         return self.settings.service.name
 
-    @property
-    def running(self) -> Environment | None:
-        """The environment if it is up."""
-        return self._environment
-
     def preview(self) -> list[str]:
         """The versions of the servers that would be started, as far as they can be found."""
         found: list[str] = []
@@ -81,6 +76,13 @@ class Target:
         except ProdreadyError:
             pass  # said with everything that was tried when the environment is started
         return found
+
+    def versions(self) -> Mapping[str, str]:
+        """The versions of what runs, or ran when it was recorded; empty before anything is started."""
+        if self.options.judge is not None:
+            recorded: Mapping[str, str] = self._recorded().read_run()["versions"]
+            return recorded
+        return {} if self._environment is None else self._environment.versions
 
     def planned_capabilities(self) -> frozenset[Capability]:
         """What the configuration promises, before anything is started."""

@@ -1,6 +1,6 @@
 """`python -m tests.proof`: run whole suites on every specimen and write docs/proof.md.
 
-The acceptance tests try each defect on its own rule and on a few others. This runs all rules of the defect's suite
+The acceptance tests try each defect on its own rule and a few others. This runs all rules of its suite
 (or, with --all, of every suite), and fails when a rule fails that the defect doesn't concern.
 """
 
@@ -23,8 +23,8 @@ PAGE = ROOT / "docs" / "proof.md"
 HEAD = """\
 # Proof
 
-Written by `make proof`: the gate on the healthy example, and on the same example with one defect at a time. A defect must fail its
-own rule; other rules of its suite may fail only where they rightly concern the same defect.
+Written by `make proof`: the gate on the healthy example, and on the same example with one defect at a time.
+A defect must fail its own rule; other rules of its suite may fail only where the same defect concerns them.
 
 The healthy example: {healthy}.
 

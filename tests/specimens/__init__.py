@@ -13,6 +13,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "jobboard"
 SUITES = ("ssl", "pool", "health")
+ROWS = 500  # of jobs: enough for these suites, and quick to seed
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ def example_target() -> dict[str, Any]:
     text = (ROOT / "prodready.toml").read_text().replace("examples/jobboard/", "")
     data = tomllib.loads(text)
     del data["service"]["cwd"]
+    data["service"]["setup"][-1] += f" --rows {ROWS}"
     return data
 
 
