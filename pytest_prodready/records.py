@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
+from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +31,16 @@ class Record:
     def of(cls, target_folder: Path, run_id: str) -> Record:
         """The record of this run beside its target; nothing is written yet."""
         return cls(target_folder / ".prodready" / "runs" / run_id)
+
+    def durations_before(self) -> dict[str, float]:
+        """How many seconds each test took in the newest earlier run that knows it, by node id."""
+        found: dict[str, float] = {}
+        for report in sorted(self.folder.parent.glob("*/report.json")):
+            if report.parent != self.folder:
+                with suppress(OSError, ValueError, KeyError):
+                    findings = json.loads(report.read_text())["findings"]
+                    found |= {each["nodeid"]: each["duration_s"] for each in findings}
+        return found
 
     def write_measurement(self, name: str, measurement: Any) -> Any:
         """Keep a measurement under its name; returns it as JSON-safe data."""

@@ -32,6 +32,8 @@ from pytest_prodready.target import EnvironmentBroken, Target, Unmeasured
 from pytest_prodready.verdicts import bypassed, lacking
 
 MISCONFIGURED = 4
+KNOWN_ENOUGH = 0.8  # of the rules, for a forecast
+STARTING_S = 5.0
 NOT_STARTED = "the environment could not be started; the reason is said below"
 
 
@@ -145,6 +147,20 @@ def count(session: pytest.Session) -> None:
     if session.config.getoption("lf", False):
         return
     raise pytest.UsageError(f"prodready: {nothing_found(session.config)}")
+
+
+def expectation(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
+    """How long these rules took last time, if most of them are known."""
+    state = config.stash[SESSION]
+    known: dict[str, float] = {}
+    for each in config.stash[TARGETS].all():
+        known |= each.record.durations_before()
+    rules = [item.nodeid for item in items if rule_of(item) is not None]
+    seconds = [known[nodeid] for nodeid in rules if nodeid in known]
+    if not rules or len(seconds) < KNOWN_ENOUGH * len(rules):
+        return []
+    state.status.expect(sum(seconds) + STARTING_S)
+    return [f"prodready: these {len(rules)} rules took {sum(seconds):.0f} s when they were last run"]
 
 
 def _distributed(config: pytest.Config) -> bool:

@@ -14,7 +14,10 @@ MISSING_LINES: dict[Capability, str] = {
     Capability.SERVICE: '[service]\nname = "…"\ncommand = "…"',
     Capability.PROCESS: '[service]\ncommand = "…"   # a service that we start can also be stopped',
     Capability.DATABASE: '[service]\nenv = { DATABASE_URL = "{postgres.url}" }',
-    Capability.REDIS: '[service]\nenv = { REDIS_URL = "{redis.url}" }',
+    Capability.REDIS: (
+        '[service]\nenv = { REDIS_URL = "{redis.url}" }\n'
+        '# or, for a service without Redis:\n[bypass]\n"pool.no-idle-in-transaction" = "it has no Redis"'
+    ),
     Capability.REDIS_OPTIONAL: "[redis]\noptional = true   # where the service serves without it",
     Capability.REDIS_TLS: "[redis]\ntls = true",
     Capability.FAULT_PROXY: "(a server of our own: remove url from [postgres] or [redis])",
@@ -27,7 +30,12 @@ MISSING_LINES: dict[Capability, str] = {
         'read_back = { path = "/jobs?title={token}" }'
     ),
     Capability.POOL: "[pool]\nsize = 10   # connections of one process, overflow included",
-    Capability.ENGINE: '[service]\nengine = "jobboard.db:make_engine"   # Python only',
+    Capability.ENGINE: (
+        '[service]\nengine = "jobboard.db:make_engine"\n'
+        "# or, where the service isn't written in Python, its owner vouches for these, each with a reason:\n"
+        '[bypass]\n"ssl.engine-verifies-server" = "…"\n'
+        '"pool.checkout-times-out" = "…"\n"pool.statement-timeout" = "…"'
+    ),
     Capability.LIVENESS: '[health]\nliveness = "/health/live"',
     Capability.READINESS: '[health]\nreadiness = "/health/ready"',
     Capability.DEEP: '[health]\ndeep = "/health/deep"',

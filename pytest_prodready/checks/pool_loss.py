@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_prodready.catalogue import RULES
-from pytest_prodready.checks.pool_words import came_back, count, recovered, slowest_s, told
+from pytest_prodready.checks.pool_words import came_back, count, never_served, recovered, slowest_s, told
 from pytest_prodready.findings import Finding
 from pytest_prodready.probes.pool_loss import Losses, Refusal, Silence, Storm
 from pytest_prodready.probes.pool_steady import Outcome
@@ -47,6 +47,8 @@ def lost_connections_are_replaced(seen: Losses, limits: PoolSettings) -> Finding
     summary = f"after {count(terminated, 'idle connection')} died, {told(answers)}"
     if not seen.alive:
         return rule.failed(f"{summary}; its process had ended", **details)
+    if failed and (why := never_served([each for loss in seen.losses for each in loss.before])):
+        return rule.inconclusive(why, **details)
     if failed:
         return rule.failed(f"{count(len(failed), 'request')} of {len(answers)} failed {summary}", **details)
     if not terminated or any(not each.terminated for each in seen.losses):

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from pytest_prodready.catalogue import RULES
-from pytest_prodready.checks.pool_words import came_back, count, never_served, recovered, told, worse
+from pytest_prodready.checks.pool_words import (
+    came_back,
+    count,
+    never_served,
+    recovered,
+    slowest_s,
+    told,
+    worse,
+)
 from pytest_prodready.findings import Finding
 from pytest_prodready.probes.pool_engine import InProcess
 from pytest_prodready.probes.pool_exhaustion import Exhaustion
@@ -13,6 +21,11 @@ from pytest_prodready.settings import PoolSettings
 # The checklist's table: requests a minute up to and including, and the pool for them.
 SIZES = ((99, 10), (1_000, 20), (10_000, 50))
 LARGEST = 100
+QUEUED = (
+    "They were refused, but too late: shorten the checkout timeout. Where the server has a queue of its own, for a free "
+    "worker thread, that wait comes on top: have more threads than requests that may wait, or bound how many wait for "
+    "a connection (max_waiting in psycopg_pool)."
+)
 
 
 def fits_server(seen: ServerRoom, limits: PoolSettings) -> Finding:
@@ -134,7 +147,7 @@ def excess_is_refused(seen: Exhaustion, limits: PoolSettings) -> Finding:
         summary += f", {waited} waited longer than {seen.stalled_s:.1f} s"
         summary += f" and then {_then(seen, pool)}"
     if waited or late or wrong:
-        return rule.failed(summary, **details)
+        return rule.failed(summary, change="" if waited or wrong else QUEUED, **details)
     if not refused:
         why = "all were answered without the database" if seen.during else "none was left over"
         return rule.inconclusive(f"{summary}; {why}, so nothing had to be refused", **details)
@@ -158,7 +171,11 @@ def recovers_after_exhaustion(seen: Exhaustion, limits: PoolSettings) -> Finding
     if why := never_served(seen.full_before):
         return rule.inconclusive(why, **details)
     if seen.sent - len(seen.during) == 0:
-        return rule.inconclusive(f"{summary}, but no request was held by the stall", **details)
+        # A service that gives up a silent connection soon isn't held by a stall; the table lock has held it.
+        locked = seen.crowd.waiting_for_lock
+        if locked < seen.capacity or slowest_s(seen.full_before) > limit_s:
+            return rule.inconclusive(f"{summary}, but no request was held by the stall", **details)
+        summary = f"after a lock held {locked} connections, {count(seen.capacity, 'request')} at once were served; {summary}"
     return rule.passed(f"{summary}, and {seen.capacity} requests at once", **details)
 
 

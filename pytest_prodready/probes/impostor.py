@@ -94,6 +94,10 @@ class Visit:
         self._stage = max(self._stage, stage, key=lambda each: each.rank)
         self._asked = self._asked or stage is Stage.ASKED_FOR_TLS
 
+    def cancelled(self) -> None:
+        """Note that it only came to cancel a statement, TLS or not: nobody is told anything by that."""
+        self._stage = Stage.CANCELLED
+
     def spoke(self, *, password: bool = False) -> None:
         """Note that the client spoke its protocol, and whether it gave its password."""
         stages = (Stage.SPOKE_IN_CLEAR, Stage.PASSWORD_IN_CLEAR)

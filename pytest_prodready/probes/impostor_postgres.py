@@ -33,7 +33,7 @@ def receive(visit: Visit) -> None:
         if visit.offers_tls and not visit.start_tls():
             return
     if code == CANCEL_REQUEST:
-        visit.reached(Stage.CANCELLED)
+        visit.cancelled()  # for a connection to the real server; the next one to come may be a new one
     elif code >> 16 == PROTOCOL_3:
         visit.spoke()
         _ask_for_password(visit)

@@ -49,6 +49,7 @@ class Loss:
     at_once: int
     terminated: int
     answers: tuple[Outcome, ...]
+    before: tuple[Outcome, ...] = ()  # those that filled the pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,16 +208,15 @@ def _end_all(here: Scene) -> int:
     return len(here.database.backends())
 
 
-def _fill(here: Scene) -> None:
+def _fill(here: Scene) -> tuple[Answer, ...]:
     """Make the pool open its connections, behind a proxy for certain."""
     if here.database.proxied is not None:
-        warm(here.traffic, here.database, reads(here.requests), here.capacity)
-    else:
-        here.traffic.burst(reads(here.requests), here.capacity, here.limits.deadline_s)
+        return warm(here.traffic, here.database, reads(here.requests), here.capacity)
+    return here.traffic.burst(reads(here.requests), here.capacity, here.limits.deadline_s)
 
 
 def _loss(here: Scene, at_once: int) -> Loss:
-    _fill(here)
+    filled = _fill(here)
     before = {backend.pid for backend in here.database.backends() if backend.state == "idle"}
     terminated = here.database.terminate_backends(idle_only=True)
     clock = Clock()
@@ -231,4 +231,4 @@ def _loss(here: Scene, at_once: int) -> Loss:
         answers = tuple(
             here.traffic.send(requests[number % len(requests)], deadline_s) for number in range(here.capacity)
         )
-    return Loss(at_once, terminated, outcomes(answers))
+    return Loss(at_once, terminated, outcomes(answers), outcomes(filled))

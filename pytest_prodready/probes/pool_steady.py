@@ -17,6 +17,7 @@ from pytest_prodready.probes.pool_hold import wait_until
 from pytest_prodready.probes.traffic import Answer, Traffic
 from pytest_prodready.settings import PoolSettings, Request, Settings
 
+REACH_ALL = 4  # requests at once for each process, so that none of them is passed over
 USUAL_SIZE = 10  # where none is declared
 SETTLE_WITHIN_S = 5.0
 BUSY = ("active", "idle in transaction", "idle in transaction (aborted)", "fastpath function call")
@@ -56,7 +57,7 @@ class Recovery:
     """How a service came back after a fault was undone."""
 
     alive: bool  # the process that we started still ran
-    served_after_s: float | None  # from the end of the fault to the first served request; None: never
+    served_after_s: float | None  # from the end of the fault until every process served; None: never
     watched_s: float
     last: Outcome | None  # of the requests sent meanwhile
 
@@ -127,18 +128,25 @@ def scene(environment: Environment, traffic: Traffic, settings: Settings, usage:
 
 
 def recovery(scene: Scene, within_s: float) -> Recovery:
-    """Send one request after the other until one is served, for so long at most."""
-    clock = Clock()
+    """Send requests until they are served, for so long at most.
+
+    One process answers one request after the other. Of several each has a pool of its own, and who answers is
+    chance: then it takes a burst that is served in full, no larger than the pool of one.
+    """
+    clock, served = Clock(), False
     last: Answer | None = None
+    at_once = min(scene.limits.size or USUAL_SIZE, REACH_ALL * scene.limits.workers)
     for request in itertools.cycle(scene.requests):
         left = within_s - clock.seconds
         if left <= 0:
             break
         last = scene.traffic.send(request, deadline_s=max(0.2, left))
-        if last.expected:
+        if last.expected and scene.limits.workers > 1:
+            answers = scene.traffic.burst([request], at_once, max(0.2, within_s - clock.seconds))
+            last = next((answer for answer in answers if not answer.expected), last)
+        if served := last.expected:
             break
         wait_until(lambda: False, min(0.05, left))
-    served = last is not None and last.expected
     return Recovery(
         alive=scene.application.alive,
         served_after_s=clock.seconds if served else None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import threading
 import time
@@ -18,16 +17,19 @@ class StatusLine:
 
     def __init__(self, *, enabled: bool) -> None:
         self._terminal: TextIO | None = _terminal() if enabled else None
-        self._began = time.monotonic()
-        self._step_began = self._began
+        self._step_began = time.monotonic()
         self._text = ""
         self._column = 0
         self._lock = threading.Lock()
         self._shown = False
         self._done = threading.Event()
-        self.expected_s: float | None = None  # how long the last run took
+        self._ends: float | None = None  # when it should be over, by how long the last run took
         if self._terminal is not None:
             threading.Thread(target=self._redraw, name="prodready-status", daemon=True).start()
+
+    def expect(self, seconds: float) -> None:
+        """Say from now on how much of this time is left."""
+        self._ends = time.monotonic() + seconds
 
     def follow(self, nodeid: str) -> None:
         """Stand behind this test's name, which pytest has just written."""
@@ -64,7 +66,7 @@ class StatusLine:
             return
         now = time.monotonic()
         line = f"… {self._text} ({now - self._step_began:.0f} s){self._left(now)}"
-        room = shutil.get_terminal_size().columns - self._column - 2
+        room = os.get_terminal_size(self._terminal.fileno()).columns - self._column - 2
         if room < ROOM:
             return
         # After the test's name on its own line, and back: pytest then writes the result over it.
@@ -73,10 +75,10 @@ class StatusLine:
         self._shown = True
 
     def _left(self, now: float) -> str:
-        if self.expected_s is None:
+        if self._ends is None:
             return ""
-        left = self.expected_s - (now - self._began)
-        return f", about {left:.0f} s left" if left > 0 else ", longer than the last run"
+        left = self._ends - now
+        return f", about {left:.0f} s left" if left > 0 else ", longer than last time"
 
     def _erase(self) -> None:
         if self._terminal is not None and self._shown:

@@ -155,7 +155,9 @@ RULES = (
         claim="After SIGTERM new connections are served until the orchestrator has taken the instance out.",
         why="Endpoints are removed seconds after the signal; a listener closed at once refuses real users meanwhile.",
         how="Requests on new connections are sent from SIGTERM until the drain window ends.",
-        remedy="On SIGTERM let readiness fall but keep the listener open for the removal window (or sleep in preStop).",
+        remedy="On SIGTERM let readiness fall but keep the listener open for the removal window. Where "
+        "preStop sleeps instead (gunicorn closes its listener at once), the signal comes after the removal: say so by "
+        "[health] drain_s = 0.",
         level=Level.SHOULD,
         checklist=CHECKLIST,
         needs=frozenset({Needs.PROCESS, Needs.REQUESTS}),

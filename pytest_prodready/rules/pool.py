@@ -151,7 +151,8 @@ RULES = (
         why="Failovers, firewalls and restarts kill idle connections every day; each then costs a user an error.",
         how="All idle backends of the service are terminated, then each pooled connection is used again.",
         remedy="Turn on pool_pre_ping (SQLAlchemy), check=ConnectionPool.check_connection (psycopg_pool, which tries again after 1 s: "
-        "its timeout must be longer), or retry reads once on a lost connection.",
+        "its timeout must be longer) or ShouldPing (pgxpool); or, on a lost connection, discard the other idle ones too and retry the "
+        "read once: the next one out of the pool may be just as dead.",
         level=Level.MUST,
         checklist=CHECKLIST,
         needs=_BLACK_BOX | {Needs.DESTRUCTIVE},

@@ -266,6 +266,11 @@ def busy(
         (busy(*[(200, 1.5)] * 10), Verdict.FAILED),
         (busy(*[(None, 6.0)] * 10), Verdict.FAILED),
         (busy(*[(200, 0.01)] * 10, holding=4, refused=0), Verdict.INCONCLUSIVE),
+        (
+            busy(*[(200, 0.01)] * 10, holding=0, refused=20),
+            Verdict.PASSED,
+        ),  # gives up silent connections soon
+        (busy(*[(200, 0.01)] * 10, holding=0, refused=19), Verdict.INCONCLUSIVE),
         (busy(*[(200, 0.01)] * 10, holding=0), Verdict.INCONCLUSIVE),
         (busy(sent=0), Verdict.INCONCLUSIVE),
         (busy(), Verdict.INCONCLUSIVE),

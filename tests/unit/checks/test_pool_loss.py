@@ -74,6 +74,11 @@ def test_refusal_is_survived(changes: dict[str, Any], verdict: Verdict, says: st
             FAILED,
             "1 request of 3 failed after",
         ),
+        (
+            {"losses": (Loss(1, 1, (REFUSED, OK), before=(OK, REFUSED)), Loss(10, 10, (OK,), before=(OK,)))},
+            INCONCLUSIVE,
+            "even before, 3 requests at once were not all served",
+        ),
         ({"alive": False}, FAILED, "its process had ended"),
         ({"losses": (Loss(1, 0, (OK,)), Loss(10, 10, (OK,)))}, INCONCLUSIVE, "no idle connection to lose"),
     ],

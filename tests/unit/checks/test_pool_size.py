@@ -138,6 +138,7 @@ def test_checkout_times_out(changes: dict[str, Any], verdict: Verdict, says: str
         ({"during": (replace(REFUSED, status=429),) * 20}, PASSED, "20 got 429"),
         ({"during": (REFUSED,) * 30, "after": ()}, PASSED, "30 got 503"),
         ({"during": (replace(REFUSED, seconds=2.5),) * 20}, FAILED, "within 2.5 s"),
+        ({"during": (replace(REFUSED, seconds=2.5),) * 30, "after": ()}, FAILED, "within 2.5 s"),
         ({"during": (BROKEN,) * 20}, FAILED, "20 got 500"),
         ({"during": (), "after": (SERVED,) * 30}, FAILED, "20 waited longer than 3.0 s and then 20 got 200"),
         ({"during": (), "after": (SERVED,) * 10 + (SILENT,) * 20}, FAILED, "20 got no answer"),
@@ -156,6 +157,15 @@ def test_excess_is_refused(changes: dict[str, Any], verdict: Verdict, says: str)
     assert says in finding.summary
 
 
+def test_a_late_refusal_has_its_own_advice() -> None:
+    """A service with a checkout timeout is not told to get one; one that waits for ever is."""
+    late = replace(EXHAUSTION, during=(replace(REFUSED, seconds=2.5),) * 20)
+    for_ever = replace(EXHAUSTION, during=(), after=(SERVED,) * 30)
+    advice = [excess_is_refused(seen, POOL).remedy for seen in (late, for_ever)]
+    assert "queue of its own" in advice[0]
+    assert "checkout timeout (SQLAlchemy" in advice[1]
+
+
 @pytest.mark.parametrize(
     ("changes", "verdict", "says"),
     [
@@ -164,7 +174,21 @@ def test_excess_is_refused(changes: dict[str, Any], verdict: Verdict, says: str)
         ({"back": replace(BACK, served_after_s=4.0)}, FAILED, "served again 4.0 s afterwards"),
         ({"back": replace(BACK, alive=False)}, FAILED, "its process had ended"),
         ({"full_again": (OK,) * 7 + (REFUSED,) * 3}, FAILED, "3 got 503"),
-        ({"during": (REFUSED,) * 30}, INCONCLUSIVE, "no request was held"),
+        (
+            {"during": (REFUSED,) * 30},
+            PASSED,
+            "after a lock held 10 connections, 10 requests at once were served",
+        ),
+        (
+            {"during": (REFUSED,) * 30, "crowd": replace(EXHAUSTION.crowd, waiting_for_lock=3)},
+            INCONCLUSIVE,
+            "no request was held",
+        ),
+        (
+            {"during": (REFUSED,) * 30, "full_before": (replace(OK, seconds=2.5),) * 10},
+            INCONCLUSIVE,
+            "no request was held",
+        ),
         ({"full_before": (REFUSED,) * 10}, INCONCLUSIVE, "even before, 10 requests at once"),
     ],
 )
