@@ -16,7 +16,8 @@ MISSING_LINES: dict[Capability, str] = {
     Capability.DATABASE: '[service]\nenv = { DATABASE_URL = "{postgres.url}" }',
     Capability.REDIS: (
         '[service]\nenv = { REDIS_URL = "{redis.url}" }\n'
-        '# or, for a service without Redis:\n[bypass]\n"pool.no-idle-in-transaction" = "it has no Redis"'
+        '# or, for a service without Redis:\n[bypass]\n"pool.no-idle-in-transaction" = "it has no Redis"\n'
+        '"ssl.redis-encrypted" = "it has no Redis"\n"health.optional-redis" = "it has no Redis"'
     ),
     Capability.REDIS_OPTIONAL: "[redis]\noptional = true   # where the service serves without it",
     Capability.REDIS_TLS: "[redis]\ntls = true",
@@ -33,8 +34,8 @@ MISSING_LINES: dict[Capability, str] = {
     Capability.ENGINE: (
         '[service]\nengine = "jobboard.db:make_engine"\n'
         "# or, where the service isn't written in Python, its owner vouches for these, each with a reason:\n"
-        '[bypass]\n"ssl.engine-verifies-server" = "…"\n'
-        '"pool.checkout-times-out" = "…"\n"pool.statement-timeout" = "…"'
+        '[bypass]\n"ssl.engine-verifies-server" = "…"\n"pool.checkout-times-out" = "…"\n'
+        '"pool.statement-timeout" = "…"\n"pool.idle-connections-retired" = "…"'
     ),
     Capability.LIVENESS: '[health]\nliveness = "/health/live"',
     Capability.READINESS: '[health]\nreadiness = "/health/ready"',

@@ -139,7 +139,9 @@ def liveness_survives_full_pool(seen: Busy, limits: HealthSettings) -> Finding:
     if _dead_or_slow(seen.during, limits.liveness_within_s):
         return rule.failed(summary, limit=limit, limits=wanted)
     # Who gives up a silent connection soon holds none in the end; every one of its requests was refused then.
-    full = seen.holding >= seen.capacity or (seen.holding or seen.refused == seen.sent) and seen.refused
+    full = seen.holding >= seen.capacity or (
+        seen.refused > 0 and (seen.holding > 0 or seen.refused == seen.sent)
+    )
     if not seen.during or not full:
         return rule.inconclusive(f"{summary}; the pool was not seen to be full")
     return rule.passed(summary, limit=limit, limits=wanted)

@@ -22,9 +22,9 @@ from pytest_prodready.settings import PoolSettings
 SIZES = ((99, 10), (1_000, 20), (10_000, 50))
 LARGEST = 100
 QUEUED = (
-    "They were refused, but too late: shorten the checkout timeout. Where the server has a queue of its own, for a free "
-    "worker thread, that wait comes on top: have more threads than requests that may wait, or bound how many wait for "
-    "a connection (max_waiting in psycopg_pool)."
+    "They were refused, but too late: shorten the checkout timeout. Where the server has a queue of its own, "
+    "for a free worker thread, that wait comes on top: have more threads than requests that may wait, or "
+    "bound how many wait for a connection (max_waiting in psycopg_pool)."
 )
 
 
@@ -175,7 +175,8 @@ def recovers_after_exhaustion(seen: Exhaustion, limits: PoolSettings) -> Finding
         locked = seen.crowd.waiting_for_lock
         if locked < seen.capacity or slowest_s(seen.full_before) > limit_s:
             return rule.inconclusive(f"{summary}, but no request was held by the stall", **details)
-        summary = f"after a lock held {locked} connections, {count(seen.capacity, 'request')} at once were served; {summary}"
+        once = f"{count(seen.capacity, 'request')} at once were served"
+        summary = f"after a lock held {locked} connections, {once}; {summary}"
     return rule.passed(f"{summary}, and {seen.capacity} requests at once", **details)
 
 

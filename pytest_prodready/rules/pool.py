@@ -150,9 +150,9 @@ RULES = (
         claim="Connections that died while idle are replaced without a failed request.",
         why="Failovers, firewalls and restarts kill idle connections every day; each then costs a user an error.",
         how="All idle backends of the service are terminated, then each pooled connection is used again.",
-        remedy="Turn on pool_pre_ping (SQLAlchemy), check=ConnectionPool.check_connection (psycopg_pool, which tries again after 1 s: "
-        "its timeout must be longer) or ShouldPing (pgxpool); or, on a lost connection, discard the other idle ones too and retry the "
-        "read once: the next one out of the pool may be just as dead.",
+        remedy="Turn on pool_pre_ping (SQLAlchemy), ShouldPing (pgxpool) or check=… (psycopg_pool, which pauses for 1 s after the second "
+        "dead one: a check of your own calls check_connection, and pool.drain() when that fails). Or, on a lost connection, discard the "
+        "other idle ones too and retry the read once: the next one out of the pool may be just as dead.",
         level=Level.MUST,
         checklist=CHECKLIST,
         needs=_BLACK_BOX | {Needs.DESTRUCTIVE},
