@@ -34,8 +34,9 @@ bench: $(VENV)/.dev  ## measure ready times and the fault proxy
 	$(BIN)/python bench/bench_environment.py
 	$(BIN)/python bench/bench_faultproxy.py
 
-docs: $(VENV)/.dev  ## write docs/rules.md from the catalogue
+docs: $(VENV)/.dev  ## write docs/rules.md from the catalogue, and the README's picture from a run
 	$(BIN)/python -m pytest_prodready.reports.rules > docs/rules.md
+	$(BIN)/python -m tests.picture
 
 clean:  ## remove what was set up
 	rm -rf $(VENV) .prodready .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info

@@ -142,10 +142,13 @@ def excess_is_refused(seen: Exhaustion, limits: PoolSettings) -> Finding:
     refused = [each for each in seen.during if each.refused]
     late = [each for each in refused if each.seconds > limit_s]
     wrong = [each for each in seen.during if not each.refused and not each.expected]
-    summary = f"{seen.sent} requests over a busy pool of {pool}: {told(seen.during)}"
-    if waited:
-        summary += f", {waited} waited longer than {seen.stalled_s:.1f} s"
-        summary += f" and then {_then(seen, pool)}"
+    holding = min(unanswered, pool)
+    parts = [
+        f"{holding} held it" if holding else "",
+        told(seen.during) if seen.during else "",
+        f"{waited} waited longer than {seen.stalled_s:.1f} s and then {_then(seen, pool)}" if waited else "",
+    ]
+    summary = f"{seen.sent} requests over a busy pool of {pool}: {', '.join(filter(None, parts))}"
     if waited or late or wrong:
         return rule.failed(summary, change="" if waited or wrong else QUEUED, **details)
     if not refused:
