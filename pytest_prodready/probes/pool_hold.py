@@ -14,6 +14,8 @@ from pytest_prodready.settings import Request
 
 WARMING_MS = 40
 SENT_WITHIN_S = 0.25
+STEADY_WITHIN_S = 3.0  # for a service to serve as many requests as it has connections
+BETWEEN_TRIES_S = 0.1
 
 
 def proxy_of(database: Database) -> Proxied:
@@ -28,9 +30,17 @@ def proxy_of(database: Database) -> Proxied:
 def warm(
     traffic: Traffic, database: Database, requests: Sequence[Request], capacity: int, deadline_s: float = 10.0
 ) -> tuple[Answer, ...]:
-    """Fill the pool with live connections: as many requests as it has connections overlap for certain."""
-    with proxy_of(database).latency(WARMING_MS):
-        return traffic.burst(requests, capacity, deadline_s)
+    """Fill the pool with live connections: as many requests as it has connections overlap for certain.
+
+    A service that has just seen its database come back may still refuse: it has a few moments to get steady.
+    """
+    deadline = time.monotonic() + STEADY_WITHIN_S
+    while True:
+        with proxy_of(database).latency(WARMING_MS):
+            answers = traffic.burst(requests, capacity, deadline_s)
+        if all(answer.expected for answer in answers) or time.monotonic() > deadline:
+            return answers
+        wait_until(lambda: False, BETWEEN_TRIES_S)
 
 
 @contextmanager
