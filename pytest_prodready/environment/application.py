@@ -24,6 +24,7 @@ from pytest_prodready.errors import ApplicationError, ConfigError
 __all__ = ["Application", "Exit"]
 
 FORCED_WITHIN_S = 10.0
+KILL_ROUNDS = 5
 POLL_S = 0.02
 
 
@@ -116,15 +117,13 @@ class Application:
     def kill(self) -> int:
         """End all of its processes at once; returns how many there were."""
         with self._lock:
-            self.processes()
-            ended = list(self._seen.values())
-            for process in ended:
-                with suppress(psutil.Error):
-                    process.kill()
-            if self._process is not None:
-                self._process.wait(FORCED_WITHIN_S)
-            leftovers.wait_gone(ended, within_s=FORCED_WITHIN_S)
-            return len(ended)
+            count = 0
+            # A supervisor replaces a worker that dies before itself: look again until nobody is left.
+            for _ in range(KILL_ROUNDS):
+                if not self.processes():
+                    break
+                count += self._kill_those_seen()
+            return count
 
     def discard(self) -> None:
         """End it for good."""
@@ -166,6 +165,16 @@ class Application:
             yield other
         finally:
             other.discard()
+
+    def _kill_those_seen(self) -> int:
+        ended = list(self._seen.values())
+        for process in ended:
+            with suppress(psutil.Error):
+                process.kill()
+        if self._process is not None:
+            self._process.wait(FORCED_WITHIN_S)
+        leftovers.wait_gone(ended, within_s=FORCED_WITHIN_S)
+        return len(ended)
 
     def _spawn(self) -> None:
         self.kill()  # what a main process that died has left may hold the port

@@ -82,6 +82,19 @@ def test_children_are_ended(run: Run, tmp_path: Path) -> None:
     assert eventually(lambda: not any(psutil.pid_exists(pid) for pid in processes))
 
 
+def test_a_child_born_while_they_are_killed_is_ended(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that its supervisor starts after the first look doesn't survive to hold the port."""
+    application = Application(run, recipe(tmp_path, "supervisor"))
+    application.start()
+    assert application.pid is not None
+    family, looks = application._family, iter([[psutil.Process(application.pid)]])
+    monkeypatch.setattr(application, "_family", lambda: next(looks, None) or family())
+    assert application.kill() == 2
+    assert application.processes() == ()
+
+
 def test_another_instance(run: Run, tmp_path: Path) -> None:
     """A second instance runs beside the first, and ends with its block."""
     application = Application(run, recipe(tmp_path))

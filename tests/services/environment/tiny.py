@@ -36,5 +36,6 @@ if HOW == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if HOW == "parent":
     subprocess.Popen(["sleep", "600"], start_new_session=True)
+if HOW in ("parent", "supervisor"):
     subprocess.Popen(["sleep", "600"])
 ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
