@@ -12,8 +12,9 @@ from pytest_prodready.probes.pool_steady import Outcome
 from pytest_prodready.settings import PoolSettings
 
 TRIES_SELDOM = (
-    "Connect again for the next request, or with pauses of a second at most: a pool that doubles its pauses "
-    "after each failure stays away long after the server is back (psycopg_pool: reconnect_timeout=1, not 300)."
+    "Connect again for the next request, or with pauses of a second at most: a pool that doubles its "
+    "pauses after each failure stays away long after the server is back (psycopg_pool's does: set its "
+    "reconnect_timeout=1)."
 )
 
 

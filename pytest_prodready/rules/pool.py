@@ -50,7 +50,8 @@ RULES = (
         claim="When every connection is busy, further requests are refused with 503 within the limit.",
         why="Requests that wait for a connection hold workers; one slow query then takes the whole service down.",
         how="Every pooled connection is held by a stall at the fault proxy, then more requests are sent.",
-        remedy="Give the pool a checkout timeout (SQLAlchemy pool_timeout=1) and answer its error with 503 and Retry-After.",
+        remedy="Give the pool a checkout timeout (SQLAlchemy pool_timeout=1, psycopg_pool timeout=1.5, node pg "
+        "connectionTimeoutMillis: 1000, pgxpool a context of 1 s for Acquire) and answer its error with 503 and Retry-After.",
         level=Level.MUST,
         checklist=CHECKLIST,
         needs=_FAULTS,
@@ -73,7 +74,8 @@ RULES = (
         why="A leak on an error path empties the pool one bad request at a time; anyone can send bad requests.",
         how="Each request that expects an error is sent three times as often as the pool has connections; "
         "then the pool must still serve, and no backend may be left in a transaction.",
-        remedy="Take connections in a with block (or try/finally), also where validation fails after the checkout.",
+        remedy="Take connections in a with block (try/finally; in Go defer Release and rows.Close), also where validation fails "
+        "after the checkout.",
         level=Level.MUST,
         checklist=CHECKLIST,
         needs=_BLACK_BOX | {Needs.POOL, Needs.ERROR_REQUESTS},
@@ -173,7 +175,8 @@ RULES = (
         claim="When the database accepts connections and says nothing, requests are still answered in time.",
         why="A half-dead server or a firewall that drops packets otherwise holds every worker for minutes.",
         how="The proxy drops the service's connections and swallows what the new ones send.",
-        remedy="Set connect_timeout=2 in the DSN (libpq's own default waits for ever) and a deadline for each request.",
+        remedy="Set connect_timeout=2 in the DSN (libpq's own default waits for ever; connectionTimeoutMillis in node pg) and a "
+        "deadline for each request.",
         level=Level.MUST,
         checklist=CHECKLIST,
         needs=_BLACK_BOX | {Needs.FAULT_PROXY, Needs.DESTRUCTIVE},
@@ -206,7 +209,8 @@ RULES = (
         claim="No two processes of the service share a database connection.",
         why="Two processes that write to one socket mix their protocol streams: wrong rows for the wrong users.",
         how="The sockets of all processes of a fresh instance are compared by inode, before and after load (Linux; elsewhere the engine is forked after use).",
-        remedy="Create the engine after the fork (post_fork, lifespan), or call engine.dispose(close=False) in the child.",
+        remedy="Create or open the pool after the fork (post_fork, lifespan, no gunicorn --preload), or call "
+        "engine.dispose(close=False) in the child.",
         level=Level.MUST,
         checklist=CHECKLIST,
         needs=frozenset({Needs.SERVICE, Needs.PROCESS, Needs.DATABASE}),

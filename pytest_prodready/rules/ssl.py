@@ -115,7 +115,7 @@ RULES = (
         claim="The service refuses a server whose certificate comes from an unknown authority or from itself.",
         why="Encryption without verification protects from nobody who can get between: they present any certificate.",
         how=_IMPOSTOR_HOW,
-        remedy="Use sslmode=verify-full with sslrootcert (libpq), an ssl context with cafile (asyncpg), "
+        remedy="Use sslmode=verify-full with sslrootcert (libpq, pgx), an ssl context with cafile (asyncpg), "
         "or ssl: { ca, rejectUnauthorized: true } and no ssl parameter in the URL (node-postgres).",
         level=Level.MUST,
         checklist=CHECKLIST,
@@ -126,7 +126,8 @@ RULES = (
         claim="The service refuses a server whose good certificate is for another host.",
         why="With verify-ca, anyone who holds any certificate of the same authority can pose as the database.",
         how=_IMPOSTOR_HOW,
-        remedy="Use sslmode=verify-full instead of verify-ca; keep check_hostname on in an ssl context.",
+        remedy="Use sslmode=verify-full instead of verify-ca; keep check_hostname on in an ssl context, and "
+        "rejectUnauthorized and checkServerIdentity as they are in node-postgres.",
         level=Level.MUST,
         checklist=CHECKLIST,
         needs=_IMPOSTOR,
