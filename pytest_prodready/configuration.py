@@ -71,7 +71,7 @@ def _read(path: Path) -> Document:
         raise ConfigError(
             f"{path.name} isn't valid TOML: {failure}",
             source=source,
-            remedy="mend this line; strings need quotes, and a table starts with [name]",
+            remedy="mend this line; strings need quotes, and each table stands once, below its [name]",
         ) from None
 
 

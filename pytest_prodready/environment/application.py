@@ -212,7 +212,11 @@ class Application:
             value=self._recipe.redact(self._recipe.service.command or ""),
             source="[service] command",
             tried=[f"its last output:\n{printed}" if printed else "it printed nothing"],
-            remedy="run it by hand; a slow start needs a larger [service] ready_within_s",
+            remedy=(
+                "[health] readiness names the path that answers 200 once it is ready: is it this one?"
+                if code is None and self._readiness.unknown_path
+                else "run it by hand; a slow start needs a larger [service] ready_within_s"
+            ),
         )
 
     def _family(self) -> list[psutil.Process]:

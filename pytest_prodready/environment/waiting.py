@@ -27,6 +27,11 @@ class Readiness:
                 return True
         return False
 
+    @property
+    def unknown_path(self) -> bool:
+        """Whether the service answers, but knows no such path, or not for GET."""
+        return self.last_answer in ("status 404", "status 405")
+
     def __str__(self) -> str:
         if self.path is None:
             return f"port {self.endpoint.port}, where nothing listened"

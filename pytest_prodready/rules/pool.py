@@ -213,7 +213,7 @@ RULES = (
         "engine.dispose(close=False) in the child.",
         level=Level.MUST,
         checklist=CHECKLIST,
-        needs=frozenset({Needs.SERVICE, Needs.PROCESS, Needs.DATABASE}),
+        needs=frozenset({Needs.SERVICE, Needs.PROCESS, Needs.DATABASE, Needs.REQUESTS}),
     ),
     Rule(
         id="pool.size-fits-traffic",

@@ -108,7 +108,11 @@ def test_another_instance(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("how", "said"),
-    [("dies", ["ended with status 7", "the last words"]), ("never-ready", ["GET /ready", "status 503"])],
+    [
+        ("dies", ["ended with status 7", "the last words", "run it by hand"]),
+        ("never-ready", ["GET /ready", "status 503", "run it by hand"]),
+        ("elsewhere", ["GET /ready", "status 404", "[health] readiness names"]),
+    ],
 )
 def test_one_that_does_not_get_ready(run: Run, tmp_path: Path, how: str, said: list[str]) -> None:
     """A service that dies or never gets ready: the error tells how, with its last lines and no password."""

@@ -20,7 +20,7 @@ class Handler(BaseHTTPRequestHandler):
         """Answer with a status that depends on how it shall behave."""
         if self.path == "/break":
             BROKEN.append(True)
-        self.send_response(503 if HOW == "never-ready" or BROKEN else 200)
+        self.send_response(503 if HOW == "never-ready" or BROKEN else 404 if HOW == "elsewhere" else 200)
         self.end_headers()
         self.wfile.write(os.environ.get("SHOWN", "").encode())
 
