@@ -38,6 +38,13 @@ class Side(asyncio.BufferedProtocol):
         self.alive = True
         transport.set_write_buffer_limits(high=_WRITE_HIGH_WATER)
         transport.pause_reading()  # until the other side is there too
+        # Early releases of Python 3.11 start to read right after this callback, paused or not.
+        self.connection.loop.call_soon(self._stay_paused, transport)
+
+    def _stay_paused(self, transport: asyncio.Transport) -> None:
+        if not self.connection.links:
+            transport.resume_reading()
+            transport.pause_reading()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the loop may read to."""
