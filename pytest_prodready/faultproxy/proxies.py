@@ -18,6 +18,8 @@ _ACCEPTS_PER_TURN = 128
 _PAUSE_WITHOUT_DESCRIPTORS_S = 0.1
 _REMEMBERED_ACCEPTS = 10_000
 
+CLOSED_WITHIN_S = 2.0  # one that never tells its end must not keep the proxy from stopping
+
 
 class Proxy:
     """One listening port in front of one upstream."""
@@ -102,7 +104,8 @@ class Proxy:
             task.cancel()
         for connection in self.connections:
             connection.abort()
-        while self.connections or self._opening:
+        deadline = self._loop.time() + CLOSED_WITHIN_S
+        while (self.connections or self._opening) and self._loop.time() < deadline:
             await asyncio.sleep(0)  # sockets close in the loop's next turn
 
     async def remove(self) -> None:
