@@ -14,11 +14,10 @@ from pytest_prodready.faultproxy.refusals import ApiError, ListenError, toxic_ex
 from pytest_prodready.faultproxy.toxics import Draft, Toxic
 
 _BACKLOG = 4096
+_CLOSED_WITHIN_S = 2.0  # one that never tells its end must not keep the proxy from stopping
 _ACCEPTS_PER_TURN = 128
 _PAUSE_WITHOUT_DESCRIPTORS_S = 0.1
 _REMEMBERED_ACCEPTS = 10_000
-
-CLOSED_WITHIN_S = 2.0  # one that never tells its end must not keep the proxy from stopping
 
 
 class Proxy:
@@ -104,7 +103,7 @@ class Proxy:
             task.cancel()
         for connection in self.connections:
             connection.abort()
-        deadline = self._loop.time() + CLOSED_WITHIN_S
+        deadline = self._loop.time() + _CLOSED_WITHIN_S
         while (self.connections or self._opening) and self._loop.time() < deadline:
             await asyncio.sleep(0)  # sockets close in the loop's next turn
 
