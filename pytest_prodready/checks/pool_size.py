@@ -150,7 +150,8 @@ def excess_is_refused(seen: Exhaustion, limits: PoolSettings) -> Finding:
     ]
     summary = f"{seen.sent} requests over a busy pool of {pool}: {', '.join(filter(None, parts))}"
     if waited or late or wrong:
-        return rule.failed(summary, change="" if waited or wrong else QUEUED, **details)
+        few = _few_workers(seen) if waited else ""
+        return rule.failed(summary, change=few or ("" if waited or wrong else QUEUED), **details)
     if not refused:
         why = "all were answered without the database" if seen.during else "none was left over"
         return rule.inconclusive(f"{summary}; {why}, so nothing had to be refused", **details)
@@ -220,6 +221,18 @@ def _unbounded_change(peak: int, sent: int) -> str:
     if peak >= sent:
         return "Every request opened a connection: use a pool with a bound (no NullPool, max_overflow=0)."
     return f"The pool holds {peak}: lower it (overflow counts too), or declare that as [pool] size."
+
+
+def _few_workers(seen: Exhaustion) -> str:
+    """Advice where requests queue for a worker, and never come to ask the pool; empty elsewhere."""
+    used = seen.crowd.waiting_for_lock
+    if not 0 < used <= seen.capacity / 2:
+        return ""
+    return (
+        f"Of {seen.crowd.sent} requests at once only {used} came to the database: the others waited for a free "
+        "worker, which no checkout timeout ends. Have more worker threads than connections (gunicorn --threads), "
+        "or declare the pool as small as it can get."
+    )
 
 
 def _then(seen: Exhaustion, pool: int) -> str:

@@ -161,9 +161,11 @@ def test_a_late_refusal_has_its_own_advice() -> None:
     """A service with a checkout timeout is not told to get one; one that waits for ever is."""
     late = replace(EXHAUSTION, during=(replace(REFUSED, seconds=2.5),) * 20)
     for_ever = replace(EXHAUSTION, during=(), after=(SERVED,) * 30)
-    advice = [excess_is_refused(seen, POOL).remedy for seen in (late, for_ever)]
+    few_workers = replace(for_ever, crowd=replace(EXHAUSTION.crowd, waiting_for_lock=2))
+    advice = [excess_is_refused(seen, POOL).remedy for seen in (late, for_ever, few_workers)]
     assert "queue of its own" in advice[0]
     assert "checkout timeout (SQLAlchemy" in advice[1]
+    assert "only 2 came to the database" in advice[2]
 
 
 @pytest.mark.parametrize(
