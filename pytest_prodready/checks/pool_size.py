@@ -229,9 +229,9 @@ def _few_workers(seen: Exhaustion) -> str:
     if not 0 < used <= seen.capacity / 2:
         return ""
     return (
-        f"Of {seen.crowd.sent} requests at once only {used} came to the database: the others waited for a free "
-        "worker, which no checkout timeout ends. Have more worker threads than connections (gunicorn --threads), "
-        "or declare the pool as small as it can get."
+        f"Of {seen.crowd.sent} requests at once only {used} came to the database: the others waited for a "
+        "free worker, which no checkout timeout ends. Have more worker threads than connections "
+        "(gunicorn --threads), or declare the pool as small as it can get."
     )
 
 
