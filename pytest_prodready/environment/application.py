@@ -24,6 +24,7 @@ from pytest_prodready.errors import ApplicationError, ConfigError
 __all__ = ["Application", "Exit"]
 
 FORCED_WITHIN_S = 10.0
+FREED_WITHIN_S = 5.0
 KILL_ROUNDS = 5
 POLL_S = 0.02
 
@@ -179,7 +180,7 @@ class Application:
     def _spawn(self) -> None:
         self.kill()  # what a main process that died has left may hold the port
         words = self._recipe.words(self._recipe.service.command or "", self.port, "[service] command")
-        if not is_free(self.port):
+        if not self._port_is_freed():
             raise ConfigError(
                 f"Port {self.port} is taken by another program.",
                 value=self.port,
@@ -188,6 +189,15 @@ class Application:
             )
         variables = self._recipe.environment(self.port)
         self._process = self._run.spawn(words, env=variables, cwd=self._recipe.cwd, log=self.log_file)
+
+    def _port_is_freed(self) -> bool:
+        # A process of many threads looks dead before its last thread has let go of the listener.
+        deadline = time.monotonic() + (FREED_WITHIN_S if self._process else 0)
+        while not is_free(self.port):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(POLL_S)
+        return True
 
     def _wait_until_ready(self) -> None:
         began = time.monotonic()
