@@ -14,7 +14,7 @@ from pytest_prodready.settings import PoolSettings
 TRIES_SELDOM = (
     "Connect again for the next request, or with pauses of a second at most: a pool that doubles its "
     "pauses after each failure stays away long after the server is back (psycopg_pool's does: set its "
-    "reconnect_timeout=1)."
+    "reconnect_timeout=1, and no max_waiting, which would then refuse for ever)."
 )
 
 

@@ -23,8 +23,7 @@ SIZES = ((99, 10), (1_000, 20), (10_000, 50))
 LARGEST = 100
 QUEUED = (
     "They were refused, but too late: shorten the checkout timeout. Where the server has a queue of its own, "
-    "for a free worker thread, that wait comes on top: have more threads than requests that may wait, or "
-    "bound how many wait for a connection (max_waiting in psycopg_pool)."
+    "for a free worker thread, that wait comes on top: have more threads than requests that may wait."
 )
 
 
