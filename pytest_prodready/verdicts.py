@@ -14,11 +14,7 @@ MISSING_LINES: dict[Capability, str] = {
     Capability.SERVICE: '[service]\nname = "…"\ncommand = "…"',
     Capability.PROCESS: '[service]\ncommand = "…"   # a service that we start can also be stopped',
     Capability.DATABASE: '[service]\nenv = { DATABASE_URL = "{postgres.url}" }',
-    Capability.REDIS: (
-        '[service]\nenv = { REDIS_URL = "{redis.url}" }\n'
-        '# or, for a service without Redis:\n[bypass]\n"pool.no-idle-in-transaction" = "it has no Redis"\n'
-        '"ssl.redis-encrypted" = "it has no Redis"\n"health.optional-redis" = "it has no Redis"'
-    ),
+    Capability.REDIS: '[service]\nenv = { REDIS_URL = "{redis.url}" }',
     Capability.REDIS_OPTIONAL: "[redis]\noptional = true   # where the service serves without it",
     Capability.REDIS_TLS: "[redis]\ntls = true",
     Capability.FAULT_PROXY: "(a server of our own: remove url from [postgres] or [redis])",
@@ -31,12 +27,7 @@ MISSING_LINES: dict[Capability, str] = {
         'read_back = { path = "/jobs?title={token}" }'
     ),
     Capability.POOL: "[pool]\nsize = 10   # connections of one process, overflow included",
-    Capability.ENGINE: (
-        '[service]\nengine = "jobboard.db:make_engine"\n'
-        "# or, where the service isn't written in Python, its owner vouches for these, each with a reason:\n"
-        '[bypass]\n"ssl.engine-verifies-server" = "…"\n"pool.checkout-times-out" = "…"\n'
-        '"pool.statement-timeout" = "…"\n"pool.idle-connections-retired" = "…"'
-    ),
+    Capability.ENGINE: '[service]\nengine = "jobboard.db:make_engine"   # Python only',
     Capability.LIVENESS: '[health]\nliveness = "/health/live"',
     Capability.READINESS: '[health]\nreadiness = "/health/ready"',
     Capability.DEEP: '[health]\ndeep = "/health/deep"',
@@ -47,6 +38,32 @@ MISSING_LINES: dict[Capability, str] = {
         'ca = "deploy/ca.pem"\nserver_name = "db.example.internal"'
     ),
 }
+
+
+def lines_to_add(missing: Iterable[Capability]) -> list[str]:
+    """The lines of prodready.toml that provide what is missing, each table once; notes come last."""
+    tables: dict[str, list[str]] = {}
+    notes: list[str] = []
+    for number, capability in enumerate(sorted(missing, key=list(Capability).index)):
+        heading, *lines = MISSING_LINES[capability].splitlines()
+        if not heading.startswith("["):
+            notes.append(heading)
+            continue
+        several = heading.startswith("[[")  # each of these is a table of its own
+        tables.setdefault(f"{heading}{number}" if several else heading, []).extend(lines)
+    text: list[str] = []
+    for heading, lines in tables.items():
+        text += ["", heading.rstrip("0123456789"), *_one_env(lines)]
+    return [*text[1:], *notes]
+
+
+def _one_env(lines: list[str]) -> list[str]:
+    """The lines with all variables in one `env`, and each other key once."""
+    variables = [
+        line.removeprefix("env = { ").removesuffix(" }") for line in lines if line.startswith("env =")
+    ]
+    others = {line.partition(" =")[0]: line for line in lines if line not in envs}
+    return [*([f"env = {{ {', '.join(variables)} }}"] if variables else []), *others.values()]
 
 
 class Outcome(StrEnum):

@@ -48,15 +48,10 @@ class Trial:
 
     @property
     def problems(self) -> list[str]:
-        """What contradicts the specimen."""
+        """What contradicts the specimen: its rule that doesn't fail, or one that does and isn't concerned."""
         own, others = self.specimen.breaks, self.failed - {self.specimen.breaks} - self.specimen.also
         found = [] if own in self.failed else [f"{own} is {self.run.verdicts.get(own)}"]
         found += [f"{rule} failed too: {self.run.finding(rule)['summary']}" for rule in sorted(others)]
-        found += [
-            f"{rule} is inconclusive: {self.run.finding(rule)['summary']}"
-            for rule, verdict in self.run.verdicts.items()
-            if verdict == "inconclusive" and rule not in self.specimen.also
-        ]
         return found
 
     @property

@@ -16,6 +16,12 @@ from pytest_prodready.catalogue import RULES
 Payload = Mapping[str, Any]
 
 
+def told(finding: Payload) -> str:
+    """The verdict as people are told it: what only advises hasn't failed."""
+    advice = finding["verdict"] == "failed" and finding["level"] == "info"
+    return "advice" if advice else str(finding["verdict"])
+
+
 @dataclass(frozen=True, slots=True)
 class TargetReport:
     """What was found about one target."""
@@ -44,7 +50,7 @@ class TargetReport:
     def counts(self, suite: str | None = None) -> Counter[str]:
         """How many rules have each verdict, of one suite or of all."""
         return Counter(
-            each["verdict"] for each in self.findings if suite in (None, each["rule"].partition(".")[0])
+            told(each) for each in self.findings if suite in (None, each["rule"].partition(".")[0])
         )
 
     @property

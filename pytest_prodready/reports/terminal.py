@@ -15,15 +15,16 @@ import pytest
 
 from pytest_prodready.conclusion import PROPERTY
 from pytest_prodready.findings import Capability
-from pytest_prodready.reports.collect import Payload, TargetReport
+from pytest_prodready.reports.collect import Payload, TargetReport, told
 from pytest_prodready.reports.json_report import folder_of
 from pytest_prodready.target import Target
-from pytest_prodready.verdicts import MISSING_LINES
+from pytest_prodready.verdicts import lines_to_add
 
-MARKS = {"passed": "✓", "failed": "✗", "inconclusive": "?", "unverified": "?", "waived": "~"}
+MARKS = {"passed": "✓", "failed": "✗", "advice": "i", "inconclusive": "?", "unverified": "?", "waived": "~"}
 COLOURS: dict[str, dict[str, bool]] = {
     "passed": {"green": True},
     "failed": {"red": True},
+    "advice": {"cyan": True},
     "inconclusive": {"yellow": True},
     "unverified": {"yellow": True},
     "waived": {"cyan": True},
@@ -47,7 +48,7 @@ def verdict_word(report: pytest.TestReport) -> Word | None:
         return None
     for name, value in report.user_properties:
         if name == PROPERTY:
-            verdict = json.loads(str(value))["verdict"]
+            verdict = told(json.loads(str(value)))
             if verdict not in ("passed", "failed"):
                 return verdict, MARKS[verdict], (verdict.upper(), COLOURS[verdict])
     return None
@@ -89,7 +90,7 @@ def _table(terminal: Any, report: TargetReport) -> None:
 
 
 def _row(terminal: Any, each: Payload) -> None:
-    terminal.write(f"   {MARKS[each['verdict']]} ", **COLOURS[each["verdict"]])
+    terminal.write(f"   {MARKS[told(each)]} ", **COLOURS[told(each)])
     name = each["rule"].partition(".")[2]
     room = max(WIDTH, terminal._tw.fullwidth) - 45
     terminal.write_line(f"{name:<38} {textwrap.shorten(each['summary'], room, placeholder=' …')}")
@@ -102,10 +103,10 @@ def _details(terminal: Any, report: TargetReport, run: str) -> None:
 
 
 def _detail(terminal: Any, each: Payload, folder: Path) -> None:
-    title = f" {MARKS[each['verdict']]} {each['rule']}"
+    title = f" {MARKS[told(each)]} {each['rule']}"
     right = f"{each['level']} · {each['checklist']}"
     gap = " " * max(2, WIDTH - len(title) - len(right))
-    terminal.write_line(f"{title}{gap}{right}", **COLOURS[each["verdict"]])
+    terminal.write_line(f"{title}{gap}{right}", **COLOURS[told(each)])
     label = "unsure" if each["verdict"] == "inconclusive" else "seen"
     _line(terminal, label, each["summary"])
     _line(terminal, "limit", "    ".join(part for part in (each["limit"], each["limit_keys"]) if part))
@@ -128,19 +129,22 @@ def _line(terminal: Any, label: str, text: str) -> None:
 
 
 def _unverified(terminal: Any, report: TargetReport) -> None:
-    """Say what is missing, the most wanted first, with the lines to add."""
-    untried = [each for each in report.findings if each["verdict"] == "unverified"]
+    """Say what is missing, the most wanted first, then all the lines to add."""
     wanted: dict[Capability, list[Payload]] = defaultdict(list)
-    for each in untried:
-        for capability in really_missing(each["missing"]):
-            wanted[capability].append(each)
+    for each in report.findings:
+        if each["verdict"] == "unverified":
+            for capability in really_missing(each["missing"]):
+                wanted[capability].append(each)
+    if not wanted:
+        return
     for capability, rules in sorted(wanted.items(), key=lambda pair: -len(pair[1])):
         must = sum(each["level"] == "must" for each in rules)
         count = f"{len(rules)} rules need" if len(rules) > 1 else "1 rule needs"
-        terminal.write_line(f" ? {count} {capability} ({must} must). Add:", yellow=True)
-        for line in MISSING_LINES[capability].splitlines():
-            terminal.write_line(f"       {line}")
-        terminal.write_line("")
+        terminal.write_line(f" ? {count} {capability} ({must} must)", yellow=True)
+    terminal.write_line("   Add to prodready.toml, with the values of your service:")
+    for line in lines_to_add(wanted):
+        terminal.write_line(f"       {line}".rstrip())
+    terminal.write_line("")
 
 
 def really_missing(names: Sequence[str]) -> tuple[Capability, ...]:

@@ -40,7 +40,7 @@ RULES = (
         why="The default waits of pools (30 s in SQLAlchemy and psycopg_pool, for ever in node pg) outlive every client.",
         how="In process, every connection of the engine's pool is checked out, then one more is asked for.",
         remedy="Set pool_timeout=1 (SQLAlchemy), timeout=1 (psycopg_pool), connectionTimeoutMillis: 1000 (node pg).",
-        level=Level.MUST,
+        level=Level.SHOULD,  # only a Python service can be looked at in process
         checklist=CHECKLIST,
         needs=frozenset({Needs.ENGINE, Needs.DATABASE}),
         limits="[pool] refuse_within_s",
@@ -188,7 +188,7 @@ RULES = (
         why="Without a limit a single runaway query holds its connection, its locks and a CPU until someone notices.",
         how="In process: the session's statement_timeout is read; where it is off, a pg_sleep beyond the limit is run.",
         remedy="Set statement_timeout=30s for the role (ALTER ROLE … SET) or in the connection's options.",
-        level=Level.MUST,
+        level=Level.SHOULD,  # only a Python service can be looked at in process
         checklist=CHECKLIST,
         needs=frozenset({Needs.ENGINE, Needs.DATABASE}),
         limits="[pool] statement_timeout_s",

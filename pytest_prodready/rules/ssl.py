@@ -168,7 +168,7 @@ RULES = (
         why="Jobs, migrations and scripts use the same factory; what it accepts, they all accept.",
         how="The engine's factory is called with the impostor's address in its environment, once for each impostor.",
         remedy="Put sslmode=verify-full (or a verifying ssl context) into the factory itself, so that no caller can forget.",
-        level=Level.MUST,
+        level=Level.SHOULD,  # only a Python service can be looked at in process
         checklist=CHECKLIST,
         needs=frozenset({Needs.ENGINE, Needs.DATABASE}),
     ),
