@@ -59,9 +59,8 @@ def lines_to_add(missing: Iterable[Capability]) -> list[str]:
 
 def _one_env(lines: list[str]) -> list[str]:
     """The lines with all variables in one `env`, and each other key once."""
-    variables = [
-        line.removeprefix("env = { ").removesuffix(" }") for line in lines if line.startswith("env =")
-    ]
+    envs = [line for line in lines if line.startswith("env =")]
+    variables = [line.removeprefix("env = { ").removesuffix(" }") for line in envs]
     others = {line.partition(" =")[0]: line for line in lines if line not in envs}
     return [*([f"env = {{ {', '.join(variables)} }}"] if variables else []), *others.values()]
 
