@@ -105,7 +105,7 @@ def test_summary_shows_what_to_add(tmp_path: Path) -> None:
     """What isn't configured is grouped by what is missing, with the lines to add."""
     small_target(tmp_path)
     run = run_gate(tmp_path, "-m", "readiness")
-    assert 'env = { DATABASE_URL = "{postgres.url}" }' in run.output
+    assert 'DATABASE_URL = "{postgres.url}"' in run.output
     assert "rules need requests" in run.output
     assert run.output.count("[[requests]]") == 2
     assert json.dumps(run.report)
