@@ -121,7 +121,15 @@ SPECIMENS = (
         name="pool-breaker-stays-open",
         breaks="pool.recovers-after-exhaustion",
         says="it served nothing for",
-        also=frozenset({"pool.excess-is-refused", "pool.lock-wait-is-bounded", "pool.refusal-is-survived"}),
+        also=frozenset(
+            {
+                "pool.connect-times-out",
+                "pool.excess-is-refused",
+                "pool.lock-wait-is-bounded",
+                "pool.no-reconnect-storm",
+                "pool.refusal-is-survived",
+            }
+        ),
         swaps=(
             Swap(
                 "jobboard/db.py",
@@ -194,7 +202,7 @@ SPECIMENS = (
         name="pool-nested-checkout",
         breaks="pool.no-deadlock",
         says="10 requests at once over a pool of 10",
-        also=frozenset({"pool.lost-connections-are-replaced"}),
+        also=frozenset({"pool.aborted-requests-return-connections", "pool.lost-connections-are-replaced"}),
         swaps=(
             Swap(
                 "jobboard/app.py",
