@@ -50,7 +50,6 @@ class PostgresSettings(Table):
     url: SecretStr | None = None
     admin_url: SecretStr | None = None
     ca: Path | None = None
-    image: str | None = None
     bin: Path | None = None
     user: str | None = None
     database: str | None = None
@@ -66,7 +65,6 @@ class RedisSettings(Table):
 
     url: SecretStr | None = None
     ca: Path | None = None
-    image: str | None = None
     bin: Path | None = None
     optional: bool = False
     tls: bool = False
