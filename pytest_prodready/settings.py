@@ -53,7 +53,6 @@ class PostgresSettings(Table):
     bin: Path | None = None
     user: str | None = None
     database: str | None = None
-    optional: bool = False
     hba: Path | None = None
     settings: Path | dict[str, str | int | float | bool] | None = None
     certificate: Path | None = None
