@@ -46,7 +46,13 @@ def started(folder: Path, base: Path, *nodes: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509 - this process has no threads that hold locks
     )
+
+
+def heed_interrupts() -> None:
+    """Take SIGINT as a shell's foreground process does: a background job inherits that it is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def runs_in(base: Path) -> list[Path]:
