@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -227,11 +226,8 @@ def set_up_failed(item: pytest.Item, rule: Rule, failure: Exception) -> Finding:
 
 
 def crashed(mine: Target, rule: Rule, failure: Exception) -> Finding:
-    """The finding of a rule whose check failed; the traceback goes to the run's folder."""
-    text = mine.redacted("".join(traceback.format_exception(failure)))
-    path = mine.record.write_text(f"checks/{rule.id}.error.txt", text)
-    reason = mine.redacted(f"{type(failure).__name__}: {failure}".splitlines()[0])
-    return rule.inconclusive(f"the check failed: {reason} (all of it: {mine.shown(path)})")
+    """The finding of a rule whose check failed."""
+    return rule.inconclusive(f"the check failed: {mine.traced(f'checks/{rule.id}.error.txt', failure)}")
 
 
 def stop_target(item: pytest.Item, error: ProdreadyError) -> None:

@@ -178,13 +178,17 @@ class Target:
         return measurement
 
     def _explained(self, name: str, failure: Exception) -> str:
+        told = self.traced(f"measurements/{name}.error.txt", failure)
+        return f"the measurement failed: {told}"
+
+    def traced(self, name: str, failure: Exception) -> str:
         """One line for the user; the traceback goes to the run's folder, without secrets."""
         text = self.redacted("".join(traceback.format_exception(failure)))
-        path = self.record.write_text(f"measurements/{name}.error.txt", text)
+        path = self.record.write_text(name, text)
         reason = self.redacted(str(failure).splitlines()[0] if str(failure) else type(failure).__name__)
         if not isinstance(failure, ProdreadyError):
             reason = f"{type(failure).__name__}: {reason}"
-        return f"the measurement failed: {reason} (all of it: {self.shown(path)})"
+        return f"{reason} (all of it: {self.shown(path)})"
 
     def _read_back(self, name: str, probe: Callable[..., Any]) -> Any:
         try:
