@@ -53,6 +53,12 @@ def port_number(port: str) -> int:
         raise ListenError(f"lookup tcp/{port}: unknown port") from error
 
 
+def to_dial(upstream: str) -> tuple[str, int]:
+    """Host and port to connect to."""
+    host, port = split(upstream)
+    return host or "localhost", port_number(port)
+
+
 async def resolve(address: str) -> Address:
     """The address with its host looked up, IPv4 first."""
     if not address:

@@ -136,11 +136,26 @@ class Api:
 
     async def extensions(self, request: Request, at: dict[str, str]) -> Response:
         """GET /prodready/extensions."""
-        return _json(list(extensions.NAMES))
+        return _json(extensions.shown())
+
+    async def create_with_toxics(self, request: Request, at: dict[str, str]) -> Response:
+        """POST /prodready/proxies."""
+        proxy = await self.collection.create(bodies.decode(request.body), with_toxics=True)
+        return _json(proxy.shown(), 201)
+
+    async def admission(self, request: Request, at: dict[str, str]) -> Response:
+        """GET /prodready/proxies/{proxy}/admission."""
+        return _json(self.collection[at["proxy"]].admission.shown())
+
+    async def change_admission(self, request: Request, at: dict[str, str]) -> Response:
+        """PATCH or POST /prodready/proxies/{proxy}/admission."""
+        proxy = self.collection[at["proxy"]]
+        await proxy.admit(proxy.admission.changed(bodies.decode(request.body)))
+        return _json(proxy.admission.shown())
 
     async def connections(self, request: Request, at: dict[str, str]) -> Response:
         """GET /prodready/proxies/{proxy}/connections."""
-        return _json(extensions.connections(self.collection[at["proxy"]]))
+        return _json(self.collection[at["proxy"]].traffic.shown())
 
 
 def _route(path: str, **methods: Endpoint) -> tuple[re.Pattern[str], dict[str, Endpoint]]:
@@ -168,5 +183,12 @@ _ROUTES = [
         DELETE=Api.delete_toxic,
     ),
     _route("/prodready/extensions", GET=Api.extensions),
+    _route("/prodready/proxies", POST=Api.create_with_toxics),
+    _route(
+        "/prodready/proxies/{proxy}/admission",
+        GET=Api.admission,
+        POST=Api.change_admission,
+        PATCH=Api.change_admission,
+    ),
     _route("/prodready/proxies/{proxy}/connections", GET=Api.connections),
 ]

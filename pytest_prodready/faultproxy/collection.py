@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 
 from pytest_prodready.faultproxy import bodies
+from pytest_prodready.faultproxy.admission import Admission
 from pytest_prodready.faultproxy.proxies import Proxy
 from pytest_prodready.faultproxy.refusals import bad_body, missing_field, proxy_exists, proxy_not_found
+from pytest_prodready.faultproxy.toxics import Draft, draft
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +38,16 @@ class Collection:
         except KeyError:
             raise proxy_not_found() from None
 
-    async def create(self, body: object) -> Proxy:
-        """A new proxy; nothing is kept of one that can't listen."""
+    async def create(self, body: object, *, with_toxics: bool = False) -> Proxy:
+        """A new proxy; nothing is kept of one that can't listen, or whose toxics are impossible.
+
+        Toxiproxy ignores the toxics that come with a proxy, so they are only heeded where asked for.
+        """
         wish = self._wish(body)
         _check(wish)
         if wish.name in self._proxies:
             raise proxy_exists()
-        return await self._add(wish)
+        return await self._add(wish, _drafts(body) if with_toxics else [])
 
     async def populate(self, body: object) -> AsyncIterator[Proxy]:
         """Bring about a list of proxies; those that are there already stay as they are."""
@@ -60,8 +65,9 @@ class Collection:
         del self._proxies[name]
 
     async def reset(self) -> None:
-        """Enable all proxies, and remove all toxics."""
+        """Enable all proxies, and remove all toxics and what was said about admission."""
         for proxy in self:
+            await proxy.admit(Admission())
             if not proxy.enabled:
                 await proxy.start()
             proxy.remove_toxics()
@@ -79,8 +85,10 @@ class Collection:
             await existing.remove()
         return await self._add(wish)
 
-    async def _add(self, wish: Wish) -> Proxy:
+    async def _add(self, wish: Wish, drafts: Sequence[Draft] = ()) -> Proxy:
         proxy = Proxy(wish.name, wish.listen, wish.upstream)
+        for each in drafts:
+            proxy.add_toxic(each)
         if wish.enabled:
             await proxy.start()
         self._proxies[wish.name] = proxy
@@ -94,6 +102,13 @@ class Collection:
             bodies.text(fields, "listen", "") or self.default_listen,
             bodies.flag(fields, "enabled", True),
         )
+
+
+def _drafts(body: object) -> list[Draft]:
+    toxics = bodies.as_fields(body, "proxy").get("toxics")
+    if not isinstance(toxics, list | None):
+        raise bad_body("json: cannot unmarshal a value that is no array into the list of toxics")
+    return [draft(each) for each in toxics or ()]
 
 
 def _check(wish: Wish, where: str = "") -> None:

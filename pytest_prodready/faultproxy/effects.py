@@ -35,7 +35,7 @@ class Latency(Stage):
 class Bandwidth(Stage):
     """Lets through so many bytes a second; none at rate 0, until the toxic goes."""
 
-    SLICE_S = 0.1
+    slice_s = 0.1
     LATENESS_S = 0.02  # what a timer may be late; longer than that was idleness, which earns no credit
     piece = 0
     free_at = 0.0  # when the last piece was due
@@ -52,20 +52,48 @@ class Bandwidth(Stage):
         if rate == 0:
             return False
         now = self.loop.time()
-        start = self.free_at if now - self.free_at < self.LATENESS_S else now
-        self.piece = min(len(self.queue[0].data), int(rate * 1000 * self.SLICE_S))
-        self.free_at = start + self.piece / (rate * 1000)
+        self.piece = min(len(self.queue[0].data), int(rate * 1000 * self.slice_s))
+        self.free_at = self._after(self.free_at, now) + self.piece / (rate * 1000)
         if self.free_at > now:
             self._wait(self.free_at - now)
         else:
             self._due()
         return True
 
+    def _after(self, free_at: float, now: float) -> float:
+        return free_at if now - free_at < self.LATENESS_S else now
+
     def _due(self) -> None:
         data, at = self.queue.popleft()
         if self.piece < len(data):
             self.queue.appendleft(Chunk(data[self.piece :], at))
         self.next.take(Chunk(data[: self.piece], at))
+
+
+class TotalBandwidth(Bandwidth):
+    """Lets through so many bytes a second of all connections together, which take turns."""
+
+    slice_s = 0.01
+
+    def _step(self) -> bool:
+        self.free_at = self.toxic.booked_until
+        stepped = super()._step()
+        self.toxic.booked_until = self.free_at
+        return stepped
+
+
+class PacketLoss(Stage):
+    """Drops a part of the packets before TCP sees them, so that the source has to send them again."""
+
+    def start(self) -> None:
+        """Drop from now on, if chance wants it."""
+        super().start()
+        self.wire.lose(self, self.toxic.attributes["percent"] / 100 if self.active else 0)
+
+    def remove(self) -> None:
+        """Drop no more, be the stream at its end or not."""
+        self.wire.lose(self, 0)
+        super().remove()
 
 
 class SlowClose(Stage):
@@ -192,6 +220,8 @@ STAGES: dict[str, type[Stage]] = {
     "slicer": Slicer,
     "limit_data": LimitData,
     "noop": Stage,
+    "packet_loss": PacketLoss,
+    "total_bandwidth": TotalBandwidth,
 }
 
 

@@ -21,6 +21,7 @@ _REASONS = {
     409: "Conflict",
     413: "Request Entity Too Large",
     500: "Internal Server Error",
+    501: "Not Implemented",
 }
 _MAX_BODY = 16 * 1024 * 1024
 _MAX_HEADERS = 200

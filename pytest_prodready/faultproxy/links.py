@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import socket
 import struct
 from collections.abc import Callable, Sequence
 
+from pytest_prodready.faultproxy import packet_filter
 from pytest_prodready.faultproxy.effects import stage_for
 from pytest_prodready.faultproxy.stages import Chunk, Receiver, Stage
 from pytest_prodready.faultproxy.toxics import Direction, Toxic
@@ -18,6 +20,12 @@ _SCRATCH = memoryview(bytearray(256 * 1024))
 _SMALL = _SCRATCH[: 32 * 1024]
 _WRITE_HIGH_WATER = 256 * 1024
 _LINGER_0 = struct.pack("ii", 1, 0)
+
+
+def reset_when_closed(sock: socket.socket) -> None:
+    """Let the closing of a socket send RST instead of FIN."""
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_0)
 
 
 class Side(asyncio.BufferedProtocol):
@@ -79,6 +87,14 @@ class Side(asyncio.BufferedProtocol):
         if self.alive and self.transport is not None:
             self.transport.write(data)
 
+    def lose(self, fraction: float) -> None:
+        """Drop this part of the packets that the peer sends."""
+        if self.transport is None:
+            return
+        sock = self.transport.get_extra_info("socket")
+        if sock is not None and (self.alive or not fraction):
+            packet_filter.lose(sock, fraction)
+
     def close(self) -> None:
         """Close after all that was written has gone out."""
         if self.alive and self.transport is not None:
@@ -91,8 +107,7 @@ class Side(asyncio.BufferedProtocol):
             return
         sock = self.transport.get_extra_info("socket")
         if reset and sock is not None:
-            with contextlib.suppress(OSError):
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_0)
+            reset_when_closed(sock)
         self.alive = False
         self.transport.abort()
 
@@ -108,15 +123,18 @@ class Link:
         self.paused = False
         self.ended = False  # the source has no more
         self.closed = False  # the target has been told so, or is gone
+        self.carried = 0  # bytes that came from the source
         self.held = 0  # bytes within the stages
         self.capacity = 0
         self.first: Receiver = self
         self.stages: list[Stage] = []
+        self.losses: dict[Stage, float] = {}
         for toxic in toxics:
             self.add(toxic)
 
     def read(self, data: bytes) -> None:
         """Carry what the source sent."""
+        self.carried += len(data)
         if not self.stages:
             self.target.write(data)
             return
@@ -158,6 +176,19 @@ class Link:
     def reset(self) -> None:
         """Send RST to both peers."""
         self.connection.abort(reset=True)
+
+    def lose(self, stage: Stage, fraction: float) -> None:
+        """Drop this part of the source's packets on behalf of a stage; what several drop adds up."""
+        if fraction > 0:
+            self.losses[stage] = fraction
+        elif self.losses.pop(stage, None) is None:
+            return
+        self.source.lose(1 - math.prod(1 - each for each in self.losses.values()))
+
+    def lose_no_more(self) -> None:
+        """Drop no packets on behalf of any stage."""
+        for stage in list(self.losses):
+            self.lose(stage, 0)
 
     def balance(self) -> None:
         """Pause the source while the target or the stages are full."""
@@ -206,6 +237,7 @@ class Connection:
 
     def __init__(self, on_closed: Callable[[Connection], None]) -> None:
         self.loop = asyncio.get_running_loop()
+        self.opened_at = self.loop.time()
         self.on_closed = on_closed
         self.client = Side(self)
         self.upstream = Side(self)
@@ -229,7 +261,8 @@ class Connection:
                 side.transport.resume_reading()
 
     def _tie(self, direction: Direction, source: Side, target: Side, toxics: Sequence[Toxic]) -> None:
-        link = Link(self, source, target, [toxic for toxic in toxics if toxic.direction == direction])
+        mine = [toxic for toxic in toxics if toxic.direction == direction and toxic.concerns(self.opened_at)]
+        link = Link(self, source, target, mine)
         source.inward = target.outward = self.links[direction] = link
 
     def lost(self, side: Side) -> None:
@@ -243,5 +276,7 @@ class Connection:
 
     def abort(self, *, reset: bool = False) -> None:
         """Close both sockets at once."""
+        for link in self.links.values():
+            link.lose_no_more()
         self.client.abort(reset=reset)
         self.upstream.abort(reset=reset)

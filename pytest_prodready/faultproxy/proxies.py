@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
-import time
-from collections import deque
+from collections.abc import Iterator
 
 from pytest_prodready.faultproxy import addresses
-from pytest_prodready.faultproxy.links import Connection
+from pytest_prodready.faultproxy.admission import Admission
+from pytest_prodready.faultproxy.links import Connection, reset_when_closed
+from pytest_prodready.faultproxy.listeners import Listener
+from pytest_prodready.faultproxy.outage import Outage
 from pytest_prodready.faultproxy.refusals import ApiError, ListenError, toxic_exists, toxic_not_found
 from pytest_prodready.faultproxy.toxics import Draft, Toxic
+from pytest_prodready.faultproxy.traffic import Traffic
 
-_BACKLOG = 4096
 _CLOSED_WITHIN_S = 2.0  # one that never tells its end must not keep the proxy from stopping
-_ACCEPTS_PER_TURN = 128
-_PAUSE_WITHOUT_DESCRIPTORS_S = 0.1
-_REMEMBERED_ACCEPTS = 10_000
 
 
 class Proxy:
@@ -27,20 +25,14 @@ class Proxy:
         self.name = name
         self.listen = listen
         self.upstream = upstream
+        self.enabled = False
         self.toxics: list[Toxic] = []
-        self.accepted = 0
-        self.accepted_at: deque[float] = deque(maxlen=_REMEMBERED_ACCEPTS)
-        self.refused_upstream = 0
-        self.connections: set[Connection] = set()
+        self.admission = Admission()
+        self.traffic = Traffic()
         self._opening: set[asyncio.Task[None]] = set()
-        self._listener: socket.socket | None = None
-        self._reserved: socket.socket | None = None
+        self._listener = Listener(self._accepted)
+        self._outage = Outage(self._apply_admission)
         self._loop = asyncio.get_running_loop()
-
-    @property
-    def enabled(self) -> bool:
-        """Whether clients can connect."""
-        return self._listener is not None
 
     def shown(self) -> dict[str, object]:
         """The proxy as JSON."""
@@ -67,7 +59,7 @@ class Proxy:
         if await self.differs(listen, upstream):
             await self.stop()
             if listen != self.listen:
-                self._release()
+                self._listener.release()
             self.listen, self.upstream = listen, upstream
         if enabled and not self.enabled:
             await self.start()
@@ -80,100 +72,94 @@ class Proxy:
             address = await addresses.resolve(self.listen)
         except ApiError as error:
             raise ListenError(f"listen tcp: {error.message}") from error
-        sock = self._take_reserved(address) or addresses.bind(address)
-        try:
-            sock.listen(_BACKLOG)
-        except OSError as error:
-            sock.close()
-            raise addresses.refused(address, error) from error
-        self._listener = sock
-        self.listen = str(addresses.address_of(sock))
-        self._loop.add_reader(sock, self._accept, sock)
+        await self._look_at_upstream()
+        bound = self._listener.refuse(address) if self._refuses() else self._listener.open(address)
+        self.listen = str(bound)
+        self.enabled = True
+        await self._apply_admission()
 
     async def stop(self) -> None:
         """Refuse clients from now on, and close those that are connected."""
-        if self._listener is None:
+        if not self.enabled:
             return
-        address = addresses.address_of(self._listener)
-        self._loop.remove_reader(self._listener)
+        self.enabled = False
+        self._outage.forget()
         self._listener.close()
-        self._listener = None
-        self._reserve(address)
         for task in self._opening:
             task.cancel()
-        for connection in self.connections:
+        for connection in self.traffic.live:
             connection.abort()
         deadline = self._loop.time() + _CLOSED_WITHIN_S
-        while (self.connections or self._opening) and self._loop.time() < deadline:
+        while (self.traffic.live or self._opening) and self._loop.time() < deadline:
             await asyncio.sleep(0)  # sockets close in the loop's next turn
 
     async def remove(self) -> None:
         """Stop, and give the port back."""
         await self.stop()
-        self._release()
+        self._listener.release()
 
-    def _reserve(self, address: addresses.Address) -> None:
-        """Stay bound to the port without listening, lest an outgoing connection be given it meanwhile."""
-        try:
-            self._reserved = addresses.bind(address)
-        except ApiError:
-            self._reserved = None
+    # Clients
 
-    def _release(self) -> None:
-        if self._reserved is not None:
-            self._reserved.close()
-            self._reserved = None
+    async def admit(self, admission: Admission) -> None:
+        """Receive clients like this from now on; those that are connected stay."""
+        self.admission = admission
+        if self.enabled:
+            await self._look_at_upstream()
+            await self._apply_admission()
 
-    def _take_reserved(self, address: addresses.Address) -> socket.socket | None:
-        sock, self._reserved = self._reserved, None
-        if sock is not None and addresses.address_of(sock) != address:
-            sock.close()
-            return None
-        return sock
+    async def _look_at_upstream(self) -> None:
+        if self.admission.upstream_down == "refuse":
+            await self._outage.look(self.upstream)
+        else:
+            self._outage.forget()
 
-    # Connections
+    def _refuses(self) -> bool:
+        return self.admission.accepting == "refused" or self._outage.found
 
-    def _accept(self, listener: socket.socket) -> None:
-        for _ in range(_ACCEPTS_PER_TURN):
-            try:
-                client, _address = listener.accept()
-            except OSError as error:
-                if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-                    self._rest(listener)
-                return
-            client.setblocking(False)
-            self.accepted += 1
-            self.accepted_at.append(time.time())
-            task = self._loop.create_task(self._open(client))
-            self._opening.add(task)
-            task.add_done_callback(self._opening.discard)
+    async def _apply_admission(self) -> None:
+        if not self.enabled:
+            return
+        address = await addresses.resolve(self.listen)
+        if self._refuses():
+            self._listener.refuse(address)
+        elif not self._listener.listening:
+            self._listener.open(address)
+        if self.admission.accepting == "unanswered":
+            self._listener.mute()
+        else:
+            self._listener.unmute()
 
-    def _rest(self, listener: socket.socket) -> None:
-        """Out of descriptors: leave clients in the backlog for a moment instead of spinning."""
-        self._loop.remove_reader(listener)
-        self._loop.call_later(_PAUSE_WITHOUT_DESCRIPTORS_S, self._resume, listener)
-
-    def _resume(self, listener: socket.socket) -> None:
-        if listener is self._listener:
-            self._loop.add_reader(listener, self._accept, listener)
+    def _accepted(self, client: socket.socket) -> None:
+        self.traffic.accept()
+        task = self._loop.create_task(self._open(client))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
 
     async def _open(self, client: socket.socket) -> None:
-        connection = Connection(self.connections.discard)
+        connection = Connection(self.traffic.closed)
         try:
-            host, port = addresses.split(self.upstream)
-            await connection.dial(host or "localhost", addresses.port_number(port))
+            if self.admission.open_delay:
+                await asyncio.sleep(self.admission.open_delay / 1000)
+            await connection.dial(*addresses.to_dial(self.upstream))
             await connection.join(client)
         except (OSError, ValueError, ApiError):
-            self.refused_upstream += 1
             connection.abort()
-            client.close()
+            self._upstream_refused(client)
         except BaseException:
             connection.abort()
             client.close()
             raise
         else:
-            self.connections.add(connection)
+            self.traffic.live.add(connection)
             connection.flow(self.toxics)
+
+    def _upstream_refused(self, client: socket.socket) -> None:
+        self.traffic.refused_upstream += 1
+        if self.admission.upstream_down != "end":
+            reset_when_closed(client)
+        client.close()
+        if self.admission.upstream_down == "refuse":
+            self._outage.suspect(self.upstream)
 
     # Toxics
 
@@ -190,7 +176,7 @@ class Proxy:
             raise toxic_exists()
         toxic = draft.finished()
         self.toxics.append(toxic)
-        for connection in list(self.connections):
+        for connection in self._concerned(toxic):
             connection.links[toxic.direction].add(toxic)
         return toxic
 
@@ -198,17 +184,20 @@ class Proxy:
         """Change a toxic, on live connections too."""
         toxic = self.toxic(name)
         toxic.change(body)
-        for connection in list(self.connections):
+        for connection in self._concerned(toxic):
             connection.links[toxic.direction].change(toxic)
         return toxic
 
     def remove_toxic(self, toxic: Toxic) -> None:
         """Remove a toxic, from live connections too."""
         self.toxics.remove(toxic)
-        for connection in list(self.connections):
+        for connection in self._concerned(toxic):
             connection.links[toxic.direction].remove(toxic)
 
     def remove_toxics(self) -> None:
         """Remove all toxics."""
         for toxic in list(self.toxics):
             self.remove_toxic(toxic)
+
+    def _concerned(self, toxic: Toxic) -> Iterator[Connection]:
+        return (connection for connection in list(self.traffic.live) if toxic.concerns(connection.opened_at))

@@ -57,3 +57,8 @@ def invalid_stream() -> ApiError:
 def invalid_toxic_type() -> ApiError:
     """No toxic of that type exists."""
     return ApiError("invalid toxic type", 400)
+
+
+def not_here(what: str, reason: str) -> ApiError:
+    """An extension that this system doesn't allow."""
+    return ApiError(f"{what} is not available here: {reason}", 501)

@@ -43,6 +43,9 @@ class Wire(Receiver, Protocol):
     def reset(self) -> None:
         """Send RST to both peers."""
 
+    def lose(self, stage: Stage, fraction: float) -> None:
+        """Drop this part of the packets that the source sends."""
+
 
 class Stage:
     """A toxic that does nothing; those in `effects` override what they change."""

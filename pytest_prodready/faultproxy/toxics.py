@@ -5,8 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pytest_prodready.faultproxy import bodies
-from pytest_prodready.faultproxy.refusals import ApiError, bad_body, invalid_stream, invalid_toxic_type
+from pytest_prodready.faultproxy import ages, bodies, packet_filter
+from pytest_prodready.faultproxy.refusals import (
+    ApiError,
+    bad_body,
+    invalid_stream,
+    invalid_toxic_type,
+    not_here,
+)
 
 Direction = Literal["upstream", "downstream"]
 
@@ -20,6 +26,9 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "slicer": ("average_size", "size_variation", "delay"),
     "limit_data": ("bytes",),
     "noop": (),
+    # What follows is unknown to Toxiproxy.
+    "packet_loss": ("percent",),
+    "total_bandwidth": ("rate",),
 }
 
 
@@ -33,16 +42,23 @@ class Toxic:
     direction: Direction
     toxicity: float
     attributes: dict[str, int]
+    only: ages.Ages = ages.EVERY_AGE
+    booked_until: float = 0.0  # for what all its connections share, by the loop's clock
 
     def shown(self) -> dict[str, object]:
         """The toxic as JSON."""
-        return {
+        told: dict[str, object] = {
             "attributes": self.attributes,
             "name": self.name,
             "type": self.type,
             "stream": self.stream,
             "toxicity": bodies.shown(self.toxicity),
         }
+        return {**told, "only": self.only.given} if self.only.given else told
+
+    def concerns(self, opened_at: float) -> bool:
+        """Whether it can strike a connection that was opened then."""
+        return self.only.include(opened_at)
 
     def change(self, body: object) -> None:
         """Merge a PATCH: attributes and toxicity alone can change."""
@@ -50,6 +66,7 @@ class Toxic:
         attributes = _attributes(self.type, fields, self.attributes)
         self.toxicity = bodies.fraction(fields, "toxicity", self.toxicity)
         self.attributes = attributes
+        self.booked_until = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +86,8 @@ class Draft:
     def finished(self) -> Toxic:
         """The toxic with its attributes."""
         attributes = _attributes(self.type, self.fields, dict.fromkeys(ATTRIBUTES[self.type], 0))
-        return Toxic(self.name, self.type, self.stream, self.direction, self.toxicity, attributes)
+        only = ages.read(self.fields)
+        return Toxic(self.name, self.type, self.stream, self.direction, self.toxicity, attributes, only)
 
 
 def draft(body: object) -> Draft:
@@ -106,8 +124,10 @@ def _attributes(kind: str, fields: bodies.Fields, before: dict[str, int]) -> dic
 
 def _impossible(kind: str, attributes: dict[str, int]) -> ApiError | None:
     """Values that no stage could work with; the Go server takes them, and dies at the first byte."""
-    if kind == "bandwidth" and attributes["rate"] < 0:
-        return bad_body(f"bandwidth rate is {attributes['rate']} KB/s, must be at least 0")
+    if attributes.get("rate", 0) < 0:
+        return bad_body(f"{kind} rate is {attributes['rate']} KB/s, must be at least 0")
+    if kind == "packet_loss":
+        return _impossible_loss(attributes["percent"])
     if kind == "slicer":
         average, variation = attributes["average_size"], attributes["size_variation"]
         if average + min(variation, 0) < 1:
@@ -115,3 +135,10 @@ def _impossible(kind: str, attributes: dict[str, int]) -> ApiError | None:
         if variation > average:
             return bad_body(f"slicer size_variation {variation} is over the average_size {average}")
     return None
+
+
+def _impossible_loss(percent: int) -> ApiError | None:
+    if not 0 <= percent <= 100:
+        return bad_body(f"packet_loss percent is {percent}, must be from 0 to 100")
+    problem = packet_filter.unavailable()
+    return not_here("packet_loss", problem) if problem else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import importlib
 import json
 import os
 import shutil
@@ -19,8 +20,21 @@ import pytest
 from .peers import Control, Peer, Upstream, address_of, eventually
 
 
+NONE = "no Toxiproxy: neither PRODREADY_TOXIPROXY, nor toxiproxy-server on PATH, nor Go to build it with"
+
+
 def _binary() -> str | None:
-    return os.environ.get("PRODREADY_TOXIPROXY") or shutil.which("toxiproxy-server")
+    given = os.environ.get("PRODREADY_TOXIPROXY") or shutil.which("toxiproxy-server")
+    return given or _built()
+
+
+def _built() -> str | None:
+    try:
+        build = importlib.import_module("tests.images.golang").toxiproxy_server
+    except ModuleNotFoundError:
+        return None
+    binary = build()
+    return None if binary is None else str(binary)
 
 
 @contextlib.contextmanager
@@ -33,13 +47,10 @@ def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def builtin_server() -> Iterator[Control]:
-    """The built-in server, on a port of its own choice."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pytest_prodready.faultproxy", "--port", "0", "--die-with-stdin"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
+def builtin_server(*prefix: str) -> Iterator[Control]:
+    """The built-in server, on a port of its own choice; started by way of another command if one is given."""
+    command = [sys.executable, "-m", "pytest_prodready.faultproxy", "--port", "0", "--die-with-stdin"]
+    process = subprocess.Popen([*prefix, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     with _ended(process):
         assert process.stdout is not None
         told = json.loads(process.stdout.readline())
@@ -67,24 +78,46 @@ def _real_server(binary: str) -> Iterator[Control]:
         yield control
 
 
-@pytest.fixture(scope="session", params=["builtin", "toxiproxy"])
-def _server(request: pytest.FixtureRequest) -> Iterator[Control]:
-    if request.param == "builtin":
-        with builtin_server() as control:
-            yield control
-        return
-    binary = _binary()
-    if binary is None:
-        pytest.skip("no Toxiproxy: neither PRODREADY_TOXIPROXY nor toxiproxy-server on PATH")
-    with _real_server(binary) as control:
+@pytest.fixture(scope="session")
+def _ours() -> Iterator[Control]:
+    with builtin_server() as control:
         yield control
 
 
-@pytest.fixture
-def control(_server: Control) -> Iterator[Control]:
+@pytest.fixture(scope="session")
+def _binary_of_theirs() -> str:
+    binary = _binary()
+    if binary is None:
+        pytest.skip(NONE)
+    return binary
+
+
+@pytest.fixture(scope="session")
+def _theirs(_binary_of_theirs: str) -> Iterator[Control]:
+    with _real_server(_binary_of_theirs) as control:
+        yield control
+
+
+@pytest.fixture(params=["builtin", "toxiproxy"])
+def control(request: pytest.FixtureRequest) -> Iterator[Control]:
     """One of the servers, without proxies."""
-    yield _server
-    _server.delete_everything()
+    server: Control = request.getfixturevalue("_ours" if request.param == "builtin" else "_theirs")
+    yield server
+    server.delete_everything()
+
+
+@pytest.fixture
+def ours(_ours: Control) -> Iterator[Control]:
+    """The built-in server, without proxies."""
+    yield _ours
+    _ours.delete_everything()
+
+
+@pytest.fixture
+def toxiproxy(_binary_of_theirs: str) -> Iterator[Control]:
+    """A Toxiproxy for one test alone, which may kill it."""
+    with _real_server(_binary_of_theirs) as control:
+        yield control
 
 
 @pytest.fixture
@@ -123,10 +156,23 @@ class Line:
         return client, self.upstream.accept()
 
 
-@pytest.fixture
-def line(control: Control, upstream: Upstream) -> Iterator[Line]:
-    """A proxy in front of an upstream."""
+@contextlib.contextmanager
+def _line(control: Control, upstream: Upstream) -> Iterator[Line]:
     opened = Line(control, upstream, control.create(upstream.address), [])
     yield opened
     for client in opened.clients:
         client.close()
+
+
+@pytest.fixture
+def line(control: Control, upstream: Upstream) -> Iterator[Line]:
+    """A proxy in front of an upstream."""
+    with _line(control, upstream) as opened:
+        yield opened
+
+
+@pytest.fixture
+def our_line(ours: Control, upstream: Upstream) -> Iterator[Line]:
+    """A proxy of the built-in server in front of an upstream."""
+    with _line(ours, upstream) as opened:
+        yield opened
