@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Count = Annotated[int, Field(ge=1, le=100_000)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,39}$")]
+Image = Annotated[str, Field(pattern=r"^[a-z0-9][\w./:@-]*$")]
 UrlPath = Annotated[str, Field(pattern=r"^/")]
 
 
@@ -50,6 +51,7 @@ class PostgresSettings(Table):
     url: SecretStr | None = None
     admin_url: SecretStr | None = None
     ca: Path | None = None
+    image: Image | None = None
     bin: Path | None = None
     user: str | None = None
     database: str | None = None
@@ -64,9 +66,16 @@ class RedisSettings(Table):
 
     url: SecretStr | None = None
     ca: Path | None = None
+    image: Image | None = None
     bin: Path | None = None
     optional: bool = False
     tls: bool = False
+
+
+class FaultProxySettings(Table):
+    """[faultproxy]: what stands between the service and its servers."""
+
+    image: Image | None = None
 
 
 class Request(Table):
@@ -173,6 +182,7 @@ class Settings(Table):
     service: ServiceSettings
     postgres: PostgresSettings | None = None
     redis: RedisSettings | None = None
+    faultproxy: FaultProxySettings = FaultProxySettings()
     health: HealthSettings = HealthSettings()
     requests: tuple[Request, ...] = ()
     writes: WritesSettings | None = None

@@ -16,7 +16,7 @@ from pytest_prodready.environment.capabilities import configured, postgres_origi
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.environment.locks import locked_file
 from pytest_prodready.environment.runs import base_folder
-from pytest_prodready.environment.select import Choice
+from pytest_prodready.environment.select import Choice, image_names
 from pytest_prodready.errors import ProdreadyError
 from pytest_prodready.findings import Capability
 from pytest_prodready.options import Options
@@ -67,6 +67,8 @@ class Target:
 
     def preview(self) -> list[str]:
         """The versions of the servers that would be started, as far as they can be found."""
+        if self.choice.backend == "containers":
+            return image_names(self.settings)
         found: list[str] = []
         try:
             if postgres_origin(self.settings) == "gate":
@@ -112,6 +114,7 @@ class Target:
             folder=self.path.parent,
             backend=self.choice.backend,
             allow_destructive=self.options.allow_destructive,
+            may_be_kept=self.options.keep,
             progress=self.progress,
         )
         self.record.write_run(

@@ -11,7 +11,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from pytest_prodready.environment.redis import RedisServer
+from pytest_prodready.environment.roles import RedisRole
 from pytest_prodready.environment.service import Endpoint
 from pytest_prodready.errors import ServerError
 from pytest_prodready.faults import Proxied
@@ -29,8 +29,9 @@ class Cache:
     user: str = ""
     number: str = "0"
     ca_file: Path | None = None
-    server: RedisServer | None = None
+    server: RedisRole | None = None
     proxied: Proxied | None = None
+    inside: Endpoint | None = None  # the proxy, as a service in a container reaches it
     given_url: str | None = field(default=None, repr=False)
 
     @classmethod
@@ -50,8 +51,13 @@ class Cache:
         )
 
     @property
+    def seen_at(self) -> Endpoint:
+        """Where the service reaches it: the proxy if there is one, by the service's name for it."""
+        return self.inside or self.reached_at
+
+    @property
     def reached_at(self) -> Endpoint:
-        """Where the service reaches it: the proxy if there is one."""
+        """Where a client in this process reaches it: the proxy if there is one."""
         return Endpoint(self.proxied.host, self.proxied.port) if self.proxied else self.endpoint
 
     def url(self, endpoint: Endpoint | None = None) -> str:

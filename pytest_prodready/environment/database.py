@@ -14,7 +14,7 @@ import psycopg
 from psycopg import sql
 
 from pytest_prodready.environment.admin import AdminConnections, Connection
-from pytest_prodready.environment.postgres import PostgresServer
+from pytest_prodready.environment.roles import PostgresRole
 from pytest_prodready.environment.service import Endpoint
 from pytest_prodready.errors import ServerError
 from pytest_prodready.faults import Proxied
@@ -67,15 +67,21 @@ class Database:
     version: str
     origin: Literal["gate", "external"]
     ca_file: Path | None = None
-    server: PostgresServer | None = None
+    server: PostgresRole | None = None
     proxied: Proxied | None = None
+    inside: Endpoint | None = None  # the proxy, as a service in a container reaches it
     given_url: str | None = field(default=None, repr=False)
     admin_url: str | None = field(default=None, repr=False)
     _kept: dict[str, AdminConnections] = field(default_factory=dict, repr=False, compare=False)
 
     @property
+    def seen_at(self) -> Endpoint:
+        """Where the service reaches it: the proxy if there is one, by the service's name for it."""
+        return self.inside or self.reached_at
+
+    @property
     def reached_at(self) -> Endpoint:
-        """Where the service reaches it: the proxy if there is one."""
+        """Where a client in this process reaches it: the proxy if there is one."""
         return Endpoint(self.proxied.host, self.proxied.port) if self.proxied else self.endpoint
 
     @property
@@ -134,7 +140,7 @@ class Database:
         """
         if self.server is not None:
             made = re.compile(rf"connection authorized: user={re.escape(self.user)}(?:\s|$)", re.MULTILINE)
-            return len(made.findall(self.server.log_file.read_text(errors="replace")))
+            return len(made.findall(self.server.log()))
         with self.admin() as admin:
             query = "SELECT coalesce(sum(sessions), 0)::bigint FROM pg_stat_database WHERE datname = %s"
             return int(_one(admin.execute(query, (self.name,))))

@@ -16,13 +16,15 @@ from pytest_prodready.environment.capabilities import configured
 from pytest_prodready.environment.certificates import Authority
 from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.given_application import GivenApplication
-from pytest_prodready.environment.logs import tail
+from pytest_prodready.environment.local_parts import LocalParts
+from pytest_prodready.environment.logs import last_lines, tail
 from pytest_prodready.environment.recipe import Recipe, check_command
+from pytest_prodready.environment.roles import WayBack
 from pytest_prodready.environment.runs import Run, sweep
 from pytest_prodready.environment.secrets import Redactor
-from pytest_prodready.environment.servers import Servers, plan
+from pytest_prodready.environment.servers import Parts, Servers
 from pytest_prodready.environment.set_up import set_up
-from pytest_prodready.errors import ApplicationError
+from pytest_prodready.errors import ApplicationError, ServerError
 from pytest_prodready.faults import FaultProxy
 from pytest_prodready.findings import Capability
 from pytest_prodready.settings import Settings
@@ -37,7 +39,7 @@ __all__ = ["Environment", "configured"]
 class Environment:
     """The running servers, proxies and service of one target."""
 
-    def __init__(self, settings: Settings, folder: Path, backend: str) -> None:
+    def __init__(self, settings: Settings, folder: Path, backend: str, *, may_be_kept: bool = False) -> None:
         self.backend = backend
         self.authority: Authority
         self.run: Run
@@ -49,24 +51,26 @@ class Environment:
         self.versions: Mapping[str, str] = {}
         self.redact = Redactor()
         self._settings, self._folder = settings, folder
+        self._may_be_kept = may_be_kept
         self._recipe: Recipe
         self._servers: Servers | None = None
         self._cleanup = ExitStack()
 
     @classmethod
-    def start(
+    def start(  # noqa: PLR0913 (all but two by name)
         cls,
         settings: Settings,
         *,
         folder: Path,
         backend: str = "processes",
         allow_destructive: bool = False,
+        may_be_kept: bool = False,
         progress: Progress = lambda _: None,
     ) -> Environment:
         """Start what the settings ask for; on any failure all of it is stopped again."""
         placeholders.check(settings)
         check_command(settings.service, folder.resolve())
-        environment = cls(settings, folder.resolve(), backend)
+        environment = cls(settings, folder.resolve(), backend, may_be_kept=may_be_kept)
         try:
             environment._start(progress)
         except BaseException:
@@ -92,18 +96,28 @@ class Environment:
     def logs(self) -> dict[str, str]:
         """The logs of the service and the servers by name, without passwords."""
         files = sorted(self.run.folder.glob("*.log"))
-        return {file.stem: self.redact(tail(file, KEPT_LOG_LINES)) for file in files}
+        found = {file.stem: tail(file, KEPT_LOG_LINES) for file in files}
+        elsewhere = self._servers.logs() if self._servers is not None else {}
+        for name in elsewhere.keys() - found.keys():
+            found[name] = last_lines(elsewhere[name], KEPT_LOG_LINES)
+        return {name: self.redact(text) for name, text in sorted(found.items())}
 
     def stop(self) -> None:
         """Stop everything and remove its files; harmless when done before."""
         self._cleanup.close()
+
+    def way_back(self) -> WayBack:
+        """How the fault proxy reaches a server in this process; raises ServerError where it can't."""
+        if self._servers is None or self._servers.proxy is None:
+            raise ServerError("There is no fault proxy.")
+        return self._servers.proxy.way_back()
 
     def keep(self) -> tuple[str, ...]:
         """Leave everything running until the next run's sweep; returns how to reach it."""
         if self.database is not None:
             self.database.close()
         if self._servers is not None:
-            self._servers.outlive_us()
+            self._servers.parts.outlive_us()
         self.run.abandon()
         self._cleanup.pop_all()
         return self.reached_at()
@@ -124,7 +138,7 @@ class Environment:
 
     def _start(self, progress: Progress) -> None:
         for swept in sweep():
-            progress(f"cleaned up after run {swept.run}, which died: {swept.processes} processes ended")
+            progress(f"cleaned up after run {swept.run}, which died: {swept.what}")
         self.run = Run.open()
         self._cleanup.callback(self.run.close)
         self.authority = Authority(self.run.folder)
@@ -132,9 +146,10 @@ class Environment:
         self._start_service(progress)
 
     def _start_servers(self, progress: Progress) -> None:
-        servers = plan(self._settings, self._folder, self.run, self.authority, self.redact)
+        servers = Servers(self._parts(progress), self.authority)
         self._servers = servers
         self._cleanup.callback(servers.discard)
+        servers.plan(self._settings, self._folder, self.redact)
         self.versions = {**servers.versions(), "python": platform.python_version()}
         for name in servers.starting():
             progress(f"starting {name}")
@@ -148,6 +163,15 @@ class Environment:
             self._cleanup.callback(self.database.close)
         self.faults = servers.faults()
         self.versions = {**servers.versions(), "python": platform.python_version()}
+
+    def _parts(self, progress: Progress) -> Parts:
+        if self.backend != "containers":
+            return LocalParts(self.run, self.authority, self._settings, self._folder)
+        from pytest_prodready.environment.containers.parts import (  # noqa: PLC0415 (an extra)
+            ContainerParts,
+        )
+
+        return ContainerParts(self.run, self.authority, self._settings, progress, kept=self._may_be_kept)
 
     def _start_service(self, progress: Progress) -> None:
         service = self._settings.service

@@ -17,3 +17,8 @@ def tail(file: Path, lines: int = 20) -> str:
     except OSError:
         return ""
     return "\n".join(text.splitlines()[-lines:])
+
+
+def last_lines(text: str, lines: int) -> str:
+    """The last lines of a log that isn't in a file."""
+    return "\n".join(text[-READ_BACK:].splitlines()[-lines:])

@@ -80,6 +80,11 @@ class PostgresServer:
         return Endpoint(LOOPBACK, self._layout.port)
 
     @property
+    def upstream(self) -> Endpoint:
+        """Where the fault proxy reaches it."""
+        return self.endpoint
+
+    @property
     def version(self) -> str:
         """Its version number."""
         return self.binary.version
@@ -104,7 +109,7 @@ class PostgresServer:
                 f"PostgreSQL {self.version} started, but could not be set up.",
                 value=error.diag.message_primary or error,
                 tried=[f"its last lines:\n{self.log_tail()}"],
-                source=self._sources(),
+                source=self._config.sources,
             ) from None
 
     def start(self) -> None:
@@ -113,7 +118,7 @@ class PostgresServer:
             if self.alive:
                 return
             conf = self.folder / "postgresql.conf"
-            conf.write_text(postgresql_conf(self._layout, self._config))
+            conf.write_text(postgresql_conf(self._layout.settings(), self._config))
             give_to_server_user(conf)
             self._process = self._run.spawn(
                 [self.binary.folder / "postgres", "-D", self._layout.data, "-c", f"config_file={conf}"],
@@ -205,6 +210,13 @@ class PostgresServer:
         """The last lines of its log."""
         return tail(self.log_file, lines)
 
+    def log(self) -> str:
+        """All of its log; it is written without delay."""
+        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+
+    def __str__(self) -> str:
+        return str(self.binary)
+
     def __repr__(self) -> str:
         return f"<PostgresServer {self.binary} at {self.endpoint}>"
 
@@ -258,18 +270,10 @@ class PostgresServer:
             f"PostgreSQL {self.version} ended with status {status} instead of getting ready."
             if status is not None
             else f"PostgreSQL {self.version} did not get ready within {READY_WITHIN_S:g} s.",
-            source=self._sources(),
+            source=self._config.sources,
             tried=[f"its last lines:\n{said}"],
             remedy="read its last lines above; [postgres] settings and hba are applied as they are",
         )
-
-    def _sources(self) -> str | None:
-        files = [
-            str(file) for file in (self._config.settings_file, self._config.hba_file) if file is not None
-        ]
-        if self._config.settings and self._config.settings_file is None:
-            files.append("[postgres] settings")
-        return ", ".join(files) or None
 
     def _send(self, number: signal.Signals) -> None:
         if self.alive and self._process is not None:

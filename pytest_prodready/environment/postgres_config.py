@@ -13,11 +13,14 @@ from pytest_prodready.environment.postgres_template import SUPERUSER
 from pytest_prodready.errors import ConfigError
 from pytest_prodready.settings import PostgresSettings
 
+Value = str | int | float | bool
 PRELOADED = ("pg_stat_statements", "auto_explain")
 PRELOAD_LINE = re.compile(r"^\s*shared_preload_libraries\s*=?\s*(?:'([^'\n]*)'|([^\s#']+))", re.I | re.M)
 
+SOCKET_LINE = f"local all {SUPERUSER} scram-sha-256\n"
+
 # What a careful team would set in production; a user's own configuration may say otherwise.
-DEFAULTS: Mapping[str, str | int | float | bool] = {
+DEFAULTS: Mapping[str, Value] = {
     "ssl": True,
     "ssl_min_protocol_version": "TLSv1.2",
     "ssl_ciphers": "ECDHE+AESGCM:ECDHE+CHACHA20",
@@ -56,10 +59,18 @@ class UserConfig:
             return cls(_read(file, "[postgres] settings"), file, hba, hba_file)
         return cls(assignments(settings.settings or {}), None, hba, hba_file)
 
+    @property
+    def sources(self) -> str | None:
+        """The user's files and keys, for errors."""
+        found = [str(file) for file in (self.settings_file, self.hba_file) if file is not None]
+        if self.settings and self.settings_file is None:
+            found.append("[postgres] settings")
+        return ", ".join(found) or None
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where one server keeps its things."""
+    """Where one local server keeps its things."""
 
     data: Path
     socket: Path
@@ -68,19 +79,25 @@ class Layout:
     port: int
     certificate: Certificate
 
+    def settings(self) -> dict[str, Value]:
+        """The same as settings of the server."""
+        return {
+            "data_directory": str(self.data),
+            "hba_file": str(self.hba),
+            "ident_file": str(self.ident),
+            "listen_addresses": LOOPBACK,
+            "port": self.port,
+            "unix_socket_directories": str(self.socket),
+            "ssl_cert_file": str(self.certificate.cert_file),
+            "ssl_key_file": str(self.certificate.key_file),
+        }
 
-def postgresql_conf(layout: Layout, user: UserConfig) -> str:
+
+def postgresql_conf(places: Mapping[str, Value], user: UserConfig) -> str:
     """All of postgresql.conf: of several lines for one setting the last counts."""
-    ours: dict[str, str | int | float | bool] = {
-        "data_directory": str(layout.data),
-        "hba_file": str(layout.hba),
-        "ident_file": str(layout.ident),
+    ours: dict[str, Value] = {
+        **places,
         "external_pid_file": "",
-        "listen_addresses": LOOPBACK,
-        "port": layout.port,
-        "unix_socket_directories": str(layout.socket),
-        "ssl_cert_file": str(layout.certificate.cert_file),
-        "ssl_key_file": str(layout.certificate.key_file),
         "ssl_ca_file": "",
         "ssl_crl_file": "",
         "ssl_crl_dir": "",
@@ -99,15 +116,16 @@ def postgresql_conf(layout: Layout, user: UserConfig) -> str:
     return f"# defaults\n{assignments(DEFAULTS)}\n{theirs}\n# ours\n{assignments(ours)}"
 
 
-def pg_hba_conf(account: Account, user: UserConfig) -> str:
-    """All of pg_hba.conf: our superuser over the socket, then the user's lines, else one strict line."""
-    own = f"local all {SUPERUSER} scram-sha-256\n"
+def pg_hba_conf(
+    account: Account, user: UserConfig, *, own: str = SOCKET_LINE, network: str = f"{LOOPBACK}/32"
+) -> str:
+    """All of pg_hba.conf: our superuser's line, then the user's lines, else one strict line."""
     if user.hba is not None:
         return own + user.hba.rstrip() + "\n"
-    return own + f'hostssl "{account.database}" "{account.user}" {LOOPBACK}/32 scram-sha-256\n'
+    return own + f'hostssl "{account.database}" "{account.user}" {network} scram-sha-256\n'
 
 
-def assignments(settings: Mapping[str, str | int | float | bool]) -> str:
+def assignments(settings: Mapping[str, Value]) -> str:
     """Settings as lines of postgresql.conf."""
     return "".join(f"{name} = {_literal(value)}\n" for name, value in settings.items())
 
@@ -119,17 +137,17 @@ def preloaded(theirs: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*PRELOADED, *(name.strip() for name in wanted if name.strip())]))
 
 
-def in_their_words(log: str, conf: Path, hba: Path, user: UserConfig) -> str:
+def in_their_words(log: str, conf: Path, hba: Path, user: UserConfig, *, own_lines: int = 1) -> str:
     """The server's complaints with the user's own file and line in the place of our copy's."""
 
     def hba_line(found: re.Match[str]) -> str:
-        return f'line {int(found[1]) - 1} of configuration file "{user.hba_file}"'
+        return f'line {int(found[1]) - own_lines} of configuration file "{user.hba_file}"'
 
     log = re.sub(rf'line (\d+) of configuration file "{re.escape(str(hba))}"', hba_line, log)
     return log.replace(str(conf), f"{user.settings_file or '[postgres] settings'} (as {conf})")
 
 
-def _literal(value: str | int | float | bool) -> str:
+def _literal(value: Value) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, int | float):

@@ -11,6 +11,7 @@ from pytest_prodready.environment.announced import announced_port, module, modul
 from pytest_prodready.environment.binaries import system_hidden
 from pytest_prodready.environment.logs import tail
 from pytest_prodready.environment.ports import LOOPBACK, answers
+from pytest_prodready.environment.roles import WayBack
 from pytest_prodready.environment.runs import Run, close_pipes
 from pytest_prodready.environment.service import Endpoint
 from pytest_prodready.errors import ServerError
@@ -26,6 +27,7 @@ class ProxyProcess:
         self._run = run
         self._process: subprocess.Popen[bytes] | None = None
         self._ports: list[int] = []
+        self._reached: dict[str, Endpoint] = {}
         self._control: FaultProxy | None = None
         self.origin = ""
 
@@ -46,11 +48,25 @@ class ProxyProcess:
         """A proxy on a port that stays free for it even while it is down."""
         port = self._run.ports.reserve()
         self._ports.append(port)
+        self._reached[name] = Endpoint(LOOPBACK, port)
         return self.control.create(name, str(upstream), listen=f"{LOOPBACK}:{port}")
+
+    def inside(self, name: str) -> Endpoint:
+        """Where a proxy is reached by the service: where everybody reaches it."""
+        return self._reached[name]
+
+    def way_back(self) -> WayBack:
+        """How it reaches a server in this process: on loopback, like all of us."""
+        return WayBack(LOOPBACK, LOOPBACK)
 
     def pipes(self) -> list[int]:
         """The pipes whose end would end it."""
         return standard_input(self._process)
+
+    def log(self) -> str:
+        """All of its log."""
+        file = self._run.folder / "faultproxy.log"
+        return file.read_text(errors="replace") if file.exists() else ""
 
     def discard(self) -> None:
         """End it for good."""

@@ -51,6 +51,16 @@ class RedisServer:
         return Endpoint(LOOPBACK, self._front_port or self._port)
 
     @property
+    def upstream(self) -> Endpoint:
+        """Where the fault proxy reaches it."""
+        return self.endpoint
+
+    @property
+    def version(self) -> str:
+        """Its version number."""
+        return self.binary.version
+
+    @property
     def plain_endpoint(self) -> Endpoint:
         """Where the server itself listens, without TLS."""
         return Endpoint(LOOPBACK, self._port)
@@ -163,6 +173,13 @@ class RedisServer:
     def log_tail(self, lines: int = 20) -> str:
         """The last lines of its log."""
         return tail(self.log_file, lines)
+
+    def log(self) -> str:
+        """All of its log."""
+        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+
+    def __str__(self) -> str:
+        return str(self.binary)
 
     def __repr__(self) -> str:
         return f"<RedisServer {self.binary} at {self.endpoint}>"

@@ -25,6 +25,7 @@ from pytest_prodready.environment.spreading import spread
 from pytest_prodready.errors import ServerError
 
 OWNER = "owner.json"
+ENGINE_RECORD = "engine.json"  # in the run's folder while it may have containers: which engine has them
 LONGEST_PARENT = 40  # the path of a Unix socket may have about 100 bytes, ours adds less than 55
 REAPED_WITHIN_S = 10.0
 _ports: dict[Path, Ports] = {}
@@ -36,6 +37,13 @@ class Swept:
 
     run: str
     processes: int
+    containers: int = 0
+
+    @property
+    def what(self) -> str:
+        """What there was, in words."""
+        removed = f", {self.containers} containers removed" if self.containers else ""
+        return f"{self.processes} processes ended{removed}"
 
 
 class Run:
@@ -131,9 +139,11 @@ def sweep() -> tuple[Swept, ...]:
     with locked_file(base / "sweep.lock", within_s=60):
         for folder in sorted(path for path in base.iterdir() if path.is_dir()):
             if not _has_owner(folder):
-                processes = end(folder)
+                processes, containers = end(folder), _sweep_engine(folder)
+                if containers is None:
+                    continue  # its engine doesn't answer now; the next sweep tries again
                 _remove(folder)
-                swept.append(Swept(folder.name, processes))
+                swept.append(Swept(folder.name, processes, containers))
     return tuple(swept)
 
 
@@ -193,6 +203,18 @@ def _has_owner(folder: Path) -> bool:
         return owner["namespace"] != _namespace() or is_alive(owner["pid"], owner["created"])
     except (OSError, ValueError, KeyError, TypeError):
         return True
+
+
+def _sweep_engine(folder: Path) -> int | None:
+    """Remove the containers of a dead run; None when their engine doesn't answer."""
+    record = folder / ENGINE_RECORD
+    if not record.exists():
+        return 0
+    from pytest_prodready.environment.containers.leftovers import (  # noqa: PLC0415 (an extra)
+        sweep as sweep_engine,
+    )
+
+    return sweep_engine(record, folder.name)
 
 
 def _remove(folder: Path, *, within_s: float = 5.0) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pytest_prodready.errors import ConfigError
+from pytest_prodready.environment.capabilities import postgres_origin, redis_origin
+from pytest_prodready.errors import ConfigError, ProdreadyError
 from pytest_prodready.settings import Settings
 
 BACKENDS = ("auto", "containers", "processes", "external")
@@ -27,21 +28,51 @@ def choose(option: str, settings: Settings) -> Choice:
             source="--prodready-backend",
             remedy=f"choose one of {', '.join(BACKENDS)}",
         )
-    if option == "containers":
-        raise ConfigError(
-            "The backend containers is not available yet in this version.",
-            value=option,
-            source="--prodready-backend",
-            remedy="use processes (local servers, no Docker needed), or external with url = … in each table",
-        )
     given = _given(settings)
     if option == "external":
         return _external(settings, given)
     if option == "processes":
         return Choice("processes", "chosen by --prodready-backend")
+    if option == "containers":
+        return Choice("containers", f"chosen by --prodready-backend, {_engine()}")
     if given:
         return Choice("external", f"{' and '.join(given)} {'is' if len(given) == 1 else 'are'} given")
-    return Choice("processes", "nothing external is given, and containers aren't available in this version")
+    try:
+        return Choice("containers", f"{_engine()} answers")
+    except ProdreadyError as reason:
+        return Choice("processes", f"no containers: {_why(reason)}")
+
+
+def image_names(settings: Settings) -> list[str]:
+    """The images that the servers of this target would be started from."""
+    from pytest_prodready.environment.containers.images import chosen  # noqa: PLC0415 (an extra)
+
+    wanted = {"postgres": postgres_origin(settings), "redis": redis_origin(settings)}
+    images = chosen(settings)
+    ours = [str(images[name]) for name, origin in wanted.items() if origin == "gate"]
+    return [*ours, str(images["toxiproxy"])] if ours else []
+
+
+def _engine() -> str:
+    """Which engine would run the containers; raises ProdreadyError when there is none."""
+    try:
+        from pytest_prodready.environment.containers.engine import connect  # noqa: PLC0415 (an extra)
+    except ImportError as failure:
+        raise ConfigError(
+            "The backend containers needs testcontainers, which isn't installed.",
+            value=failure.name,
+            source="--prodready-backend",
+            remedy="pip install 'pytest-prodready[containers]', or use --prodready-backend=processes",
+        ) from None
+    engine = connect()
+    engine.close()
+    return str(engine)
+
+
+def _why(reason: ProdreadyError) -> str:
+    """The first line of an error as the end of a sentence."""
+    text = reason.problem.rstrip(".")
+    return text[:1].lower() + text[1:]
 
 
 def _given(settings: Settings) -> list[str]:

@@ -3,53 +3,95 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol
 
-from pytest_prodready.environment.binaries import find_postgres, find_redis
 from pytest_prodready.environment.cache import Cache
 from pytest_prodready.environment.capabilities import postgres_origin, redis_origin
 from pytest_prodready.environment.certificates import Authority
 from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.given import given_cache, given_database
-from pytest_prodready.environment.postgres import PostgresServer
 from pytest_prodready.environment.postgres_config import Account, UserConfig
-from pytest_prodready.environment.proxy_process import ProxyProcess
-from pytest_prodready.environment.redis import RedisServer
-from pytest_prodready.environment.runs import Run
+from pytest_prodready.environment.reachable import check_postgres, check_redis
+from pytest_prodready.environment.roles import PostgresRole, ProxyRole, RedisRole
 from pytest_prodready.environment.secrets import Redactor, new_password
-from pytest_prodready.faults import FaultProxy
+from pytest_prodready.faults import FaultProxy, Proxied
 from pytest_prodready.settings import PostgresSettings, RedisSettings, Settings
 
-Table = TypeVar("Table", PostgresSettings, RedisSettings)
+
+class Parts(Protocol):
+    """Makes the servers of one backend."""
+
+    def open(self) -> None:
+        """Make what comes before the servers."""
+
+    def postgres(self, account: Account, config: UserConfig) -> PostgresRole:
+        """A PostgreSQL that is still to be started."""
+
+    def redis(self, password: str, *, tls: bool) -> RedisRole:
+        """A Redis that is still to be started."""
+
+    def proxy(self) -> ProxyRole:
+        """A fault proxy that is still to be started."""
+
+    def versions(self) -> dict[str, str]:
+        """What else belongs into the report."""
+
+    def outlive_us(self) -> None:
+        """Keep alive what would end with this process."""
+
+    def discard(self) -> None:
+        """Remove what came before the servers."""
 
 
 @dataclass
 class Servers:
     """What is ours, still to be started, and what was found running."""
 
-    run: Run
+    parts: Parts
     authority: Authority
-    postgres: PostgresServer | None = None
-    redis: RedisServer | None = None
-    proxy: ProxyProcess | None = None
+    postgres: PostgresRole | None = None
+    redis: RedisRole | None = None
+    proxy: ProxyRole | None = None
     given_database: Database | None = None
     given_cache: Cache | None = None
+    _proxied: dict[str, Proxied] = field(default_factory=dict)
+
+    def plan(self, settings: Settings, folder: Path, redact: Redactor) -> None:
+        """Find what has to be started, and the servers that the user owns; nothing is started yet."""
+        postgres, redis = settings.postgres or PostgresSettings(), settings.redis or RedisSettings()
+        origins = postgres_origin(settings), redis_origin(settings)
+        if origins[0] == "external":
+            self.given_database = given_database(postgres, folder, redact)
+        if origins[1] == "external":
+            self.given_cache = given_cache(redis, folder, redact)
+        if "gate" not in origins:
+            return
+        self.parts.open()
+        if origins[0] == "gate":
+            self.postgres = self._postgres(settings, postgres, folder, redact)
+        if origins[1] == "gate":
+            password = new_password()
+            redact.add(password)
+            self.redis = self.parts.redis(password, tls=redis.tls)
+        self.proxy = self.parts.proxy()
 
     def jobs(self) -> list[Callable[[], None]]:
         """What to start; none waits for another."""
         return [server.create for server in (self.postgres, self.redis, self.proxy) if server is not None]
 
     def starting(self) -> list[str]:
-        """What is about to be started, with versions."""
-        return [str(server.binary) for server in (self.postgres, self.redis) if server is not None]
+        """What is about to be started."""
+        return [str(server) for server in (self.postgres, self.redis) if server is not None]
 
     def database(self) -> Database | None:
         """The Postgres that runs now, behind its proxy."""
         if self.postgres is None or self.proxy is None:
             return self.given_database
         account = self.postgres.account
+        proxied = self._in_front_of("postgres", self.postgres)
+        check_postgres(self.postgres, proxied)
         return Database(
             endpoint=self.postgres.endpoint,
             user=account.user,
@@ -59,22 +101,26 @@ class Servers:
             origin="gate",
             ca_file=self.authority.ca_file,
             server=self.postgres,
-            proxied=self.proxy.in_front_of("postgres", self.postgres.endpoint),
+            proxied=proxied,
+            inside=self.proxy.inside("postgres"),
         )
 
     def cache(self) -> Cache | None:
         """The Redis that runs now, behind its proxy."""
         if self.redis is None or self.proxy is None:
             return self.given_cache
+        proxied = self._in_front_of("redis", self.redis)
+        check_redis(self.redis, proxied)
         return Cache(
             endpoint=self.redis.endpoint,
             origin="gate",
-            version=self.redis.binary.version,
+            version=self.redis.version,
             password=self.redis.password,
             tls=self.redis.tls,
             ca_file=self.authority.ca_file,
             server=self.redis,
-            proxied=self.proxy.in_front_of("redis", self.redis.endpoint),
+            proxied=proxied,
+            inside=self.proxy.inside("redis"),
         )
 
     def faults(self) -> FaultProxy | None:
@@ -85,72 +131,38 @@ class Servers:
         """The versions of what runs, by name."""
         found = {}
         if self.postgres is not None:
-            found["postgres"] = str(self.postgres.binary)
+            found["postgres"] = str(self.postgres)
         elif self.given_database is not None:
             found["postgres"] = f"PostgreSQL {self.given_database.version} (external)"
         if self.redis is not None:
-            found["redis"] = str(self.redis.binary)
+            found["redis"] = str(self.redis)
         elif self.given_cache is not None:
             found["redis"] = f"Redis {self.given_cache.version} (external)"
         if self.proxy is not None and self.proxy.origin:
             found["faultproxy"] = self.proxy.origin
-        return found
+        return {**found, **self.parts.versions()}
 
-    def outlive_us(self) -> None:
-        """Keep alive what would end with this process."""
-        pipes = [*(self.proxy.pipes() if self.proxy else ()), *(self.redis.pipes() if self.redis else ())]
-        if pipes:
-            hold = ["sleep", str(24 * 3600)]
-            self.run.spawn(
-                hold, env={}, cwd=self.run.folder, log=self.run.folder / "kept.log", pass_fds=pipes
-            )
+    def logs(self) -> dict[str, str]:
+        """The logs of those that don't write them into the run's folder, by name."""
+        found = {"postgres": self.postgres, "redis": self.redis, "faultproxy": self.proxy}
+        return {name: server.log() for name, server in found.items() if server is not None}
 
     def discard(self) -> None:
         """End all that is ours."""
         for server in (self.proxy, self.redis, self.postgres):
             if server is not None:
                 server.discard()
+        self.parts.discard()
 
+    def _postgres(
+        self, settings: Settings, table: PostgresSettings, folder: Path, redact: Redactor
+    ) -> PostgresRole:
+        name = settings.service.name.replace("-", "_")
+        account = Account(table.user or name, table.database or name, new_password())
+        server = self.parts.postgres(account, UserConfig.read(table, folder))
+        redact.add(account.password, server.admin_password)
+        return server
 
-def plan(settings: Settings, folder: Path, run: Run, authority: Authority, redact: Redactor) -> Servers:
-    """Find the binaries of what has to be started, and the servers that the user owns."""
-    servers = Servers(run, authority)
-    postgres, redis = settings.postgres or PostgresSettings(), settings.redis or RedisSettings()
-    origin = postgres_origin(settings)
-    if origin == "external":
-        servers.given_database = given_database(postgres, folder, redact)
-    elif origin == "gate":
-        servers.postgres = _postgres(settings, postgres, folder, servers, redact)
-    origin = redis_origin(settings)
-    if origin == "external":
-        servers.given_cache = given_cache(redis, folder, redact)
-    elif origin == "gate":
-        servers.redis = _redis(redis, folder, servers, redact)
-    if servers.postgres is not None or servers.redis is not None:
-        servers.proxy = ProxyProcess(run)
-    return servers
-
-
-def _postgres(
-    settings: Settings, table: PostgresSettings, folder: Path, servers: Servers, redact: Redactor
-) -> PostgresServer:
-    name = settings.service.name.replace("-", "_")
-    account = Account(table.user or name, table.database or name, new_password())
-    config = UserConfig.read(table, folder)
-    server = PostgresServer(
-        servers.run, find_postgres(_beside(table, folder)), servers.authority, account, config
-    )
-    redact.add(account.password, server.admin_password)
-    return server
-
-
-def _redis(table: RedisSettings, folder: Path, servers: Servers, redact: Redactor) -> RedisServer:
-    password = new_password()
-    redact.add(password)
-    authority = servers.authority if table.tls else None
-    return RedisServer(servers.run, find_redis(_beside(table, folder)), password, authority)
-
-
-def _beside(table: Table, folder: Path) -> Table:
-    """The same table with its bin folder relative to prodready.toml's."""
-    return table.model_copy(update={"bin": folder / table.bin}) if table.bin else table
+    def _in_front_of(self, name: str, server: PostgresRole | RedisRole) -> Proxied:
+        assert self.proxy is not None
+        return self.proxy.in_front_of(name, server.upstream)

@@ -229,7 +229,7 @@ def _hopeless(attempts: tuple[Attempt, ...]) -> bool:
 
 
 class Impostor:
-    """Listens on loopback and receives every client with the same conversation."""
+    """Listens where the fault proxy reaches it and receives every client with the same conversation."""
 
     def __init__(self, receive: Callable[[Visit], None], disguise: Disguise, host: str = "127.0.0.1") -> None:
         self._receive = receive
@@ -288,9 +288,11 @@ class Impostor:
 
 
 @contextmanager
-def impostor(receive: Callable[[Visit], None], disguise: Disguise) -> Iterator[Impostor]:
+def impostor(
+    receive: Callable[[Visit], None], disguise: Disguise, host: str = "127.0.0.1"
+) -> Iterator[Impostor]:
     """An impostor for the length of a block."""
-    server = Impostor(receive, disguise)
+    server = Impostor(receive, disguise, host)
     try:
         yield server
     finally:

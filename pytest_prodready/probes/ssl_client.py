@@ -56,10 +56,11 @@ def database_impersonated(
     environment: Environment, traffic: Traffic, settings: Settings, progress: Callable[[str], None]
 ) -> Impersonation:
     """Put the impostor in the place of the service's database, in each disguise."""
-    proxied = environment.database.proxied if environment.database else None
-    assert proxied is not None
-    scene = _scene(environment, traffic, settings, progress)
-    with wardrobe(environment.authority, [proxied.host]) as clothes:
+    database = environment.database
+    assert database is not None
+    assert database.proxied is not None
+    proxied, scene = database.proxied, _scene(environment, traffic, settings, progress)
+    with wardrobe(environment.authority, [proxied.host, database.seen_at.host]) as clothes:
         return impersonate(proxied, impostor_postgres.receive, postgres_cases(), clothes, scene)
 
 
@@ -67,10 +68,11 @@ def redis_impersonated(
     environment: Environment, traffic: Traffic, settings: Settings, progress: Callable[[str], None]
 ) -> Impersonation:
     """Put the impostor in the place of the service's Redis, in each disguise."""
-    proxied = environment.cache.proxied if environment.cache else None
-    assert proxied is not None
-    scene = _scene(environment, traffic, settings, progress)
-    with wardrobe(environment.authority, [proxied.host]) as clothes:
+    cache = environment.cache
+    assert cache is not None
+    assert cache.proxied is not None
+    proxied, scene = cache.proxied, _scene(environment, traffic, settings, progress)
+    with wardrobe(environment.authority, [proxied.host, cache.seen_at.host]) as clothes:
         return impersonate(proxied, impostor_redis.receive, REDIS_CASES, clothes, scene)
 
 
@@ -89,7 +91,7 @@ def _scene(
     environment: Environment, traffic: Traffic, settings: Settings, progress: Callable[[str], None]
 ) -> Scene:
     assert environment.application is not None
-    return Scene(environment.application, traffic, settings, progress)
+    return Scene(environment.application, traffic, settings, progress, environment.way_back())
 
 
 def _link(backend: Backend) -> Link:

@@ -8,6 +8,8 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
 from pytest_prodready.environment.application import Application
+from pytest_prodready.environment.roles import WayBack
+from pytest_prodready.environment.service import Endpoint
 from pytest_prodready.errors import ProdreadyError
 from pytest_prodready.faults import Proxied
 from pytest_prodready.probes import ssl_openssl
@@ -57,6 +59,7 @@ class Scene:
     traffic: Traffic
     settings: Settings
     progress: Callable[[str], None]
+    way_back: WayBack
 
 
 class Play:
@@ -106,7 +109,8 @@ class Play:
     def _enter(self) -> None:
         # It stays on from one disguise to the next: the service would reach its own server in between.
         if not self._on_stage:
-            self._switched.enter_context(self._proxied.upstream_switched(str(self._server.endpoint)))
+            upstream = Endpoint(self._scene.way_back.known_as, self._server.endpoint.port)
+            self._switched.enter_context(self._proxied.upstream_switched(str(upstream)))
             self._on_stage = True
 
     def _watch(self, book: Guestbook, within_s: float) -> bool:
@@ -130,7 +134,7 @@ def impersonate(
     seen: list[CaseSeen] = []
     stopped = ""
     with (
-        impostor(receive, wardrobe.disguise(cases[0])) as server,
+        impostor(receive, wardrobe.disguise(cases[0]), scene.way_back.listen_at) as server,
         driven(scene.traffic, scene.settings),
         closing(Play(proxied, server, scene)) as play,
     ):

@@ -100,7 +100,7 @@ def test_nothing_is_left(run: Run, cache: Cache, end: str) -> None:
 
 def test_no_password_is_told(run: Run, cache: Cache) -> None:
     """Neither repr, logs nor process arguments hold the password."""
-    assert cache.server is not None
+    assert isinstance(cache.server, RedisServer)
     arguments = [" ".join(process.cmdline()) for process in cache.server.processes()]
     logs = [file.read_text() for file in run.folder.glob("*.log")]
     assert not [text for text in (repr(cache), repr(cache.server), *arguments, *logs) if PASSWORD in text]

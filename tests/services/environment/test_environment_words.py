@@ -19,7 +19,7 @@ from pytest_prodready.environment.placeholders import check, fill, names_in, ser
 from pytest_prodready.environment.postgres_config import preloaded
 from pytest_prodready.environment.secrets import Redactor
 from pytest_prodready.environment.select import choose
-from pytest_prodready.errors import ConfigError
+from pytest_prodready.errors import ConfigError, ServerError
 
 from .conftest import settings_of
 
@@ -88,16 +88,20 @@ def test_redactor(password: str) -> None:
     assert password not in repr(redact)
 
 
-def test_the_choice_of_a_backend() -> None:
-    """Auto takes what is given, else processes, and always says why."""
+def test_the_choice_of_a_backend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without an engine auto takes what is given, else processes, and always says why."""
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     given = settings_of(postgres={"url": "postgresql://x"})
     assert choose("auto", settings_of()).backend == "processes"
+    assert "no Docker engine" in choose("auto", settings_of()).reason
     assert choose("auto", given).backend == "external"
     assert "[postgres] url" in choose("auto", given).reason
     assert choose("processes", given).backend == "processes"
-    for option, settings in (("containers", given), ("docker", given), ("external", settings_of())):
+    for option, settings in (("docker", given), ("external", settings_of())):
         with pytest.raises(ConfigError, match="--prodready-backend"):
             choose(option, settings)
+    with pytest.raises(ServerError, match="no socket at this address"):
+        choose("containers", settings_of())
 
 
 @pytest.mark.parametrize(

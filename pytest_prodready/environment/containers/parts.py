@@ -1,0 +1,58 @@
+"""The servers of a run as containers."""
+
+from __future__ import annotations
+
+from pytest_prodready.environment.certificates import Authority
+from pytest_prodready.environment.containers import images
+from pytest_prodready.environment.containers.engine import connect
+from pytest_prodready.environment.containers.postgres import PostgresContainer
+from pytest_prodready.environment.containers.redis import RedisContainer
+from pytest_prodready.environment.containers.stage import Stage
+from pytest_prodready.environment.containers.toxiproxy import ToxiproxyContainer
+from pytest_prodready.environment.postgres_config import Account, UserConfig
+from pytest_prodready.environment.runs import Run
+from pytest_prodready.settings import Settings
+
+
+class ContainerParts:
+    """Makes the servers of one run on a Docker engine; `open` before, `discard` after all of them."""
+
+    def __init__(
+        self, run: Run, authority: Authority, settings: Settings, progress: images.Progress, *, kept: bool
+    ) -> None:
+        self._authority, self._progress = authority, progress
+        self._images = images.chosen(settings)
+        self.stage = Stage(run, connect(), outlives_us=kept)
+
+    def open(self) -> None:
+        """Make the network."""
+        self._progress(f"making a network on {self.stage.engine}")
+        self.stage.create()
+
+    def postgres(self, account: Account, config: UserConfig) -> PostgresContainer:
+        """A PostgreSQL that is still to be started; its image is there."""
+        return PostgresContainer(self.stage, self._image("postgres"), self._authority, account, config)
+
+    def redis(self, password: str, *, tls: bool) -> RedisContainer:
+        """A Redis that is still to be started; its image is there."""
+        return RedisContainer(self.stage, self._image("redis"), password, self._authority if tls else None)
+
+    def proxy(self) -> ToxiproxyContainer:
+        """A fault proxy that is still to be started; its image is there."""
+        return ToxiproxyContainer(self.stage, self._image("toxiproxy"))
+
+    def versions(self) -> dict[str, str]:
+        """What runs the containers."""
+        return {"engine": f"{self.stage.engine}, reached {self.stage.engine.reached}"}
+
+    def outlive_us(self) -> None:
+        """Containers do not end with us; the reaper was left out from the start."""
+
+    def discard(self) -> None:
+        """Remove the network and whatever is left."""
+        self.stage.discard()
+
+    def _image(self, server: str) -> images.Image:
+        image = self._images[server]
+        images.ensure(self.stage.engine, image, self._progress)
+        return image

@@ -1,0 +1,259 @@
+"""A PostgreSQL server of our own, as a container of an official image or one that keeps its contract."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from pytest_prodready.environment.certificates import Authority
+from pytest_prodready.environment.containers.box import Box, File, Plan
+from pytest_prodready.environment.containers.images import Image
+from pytest_prodready.environment.containers.names import certificate_names
+from pytest_prodready.environment.containers.stage import Stage
+from pytest_prodready.environment.postgres_account import admin_options, make_account
+from pytest_prodready.environment.postgres_config import (
+    SOCKET_LINE,
+    Account,
+    UserConfig,
+    Value,
+    in_their_words,
+    pg_hba_conf,
+    postgresql_conf,
+)
+from pytest_prodready.environment.postgres_template import SUPERUSER
+from pytest_prodready.environment.secrets import new_password
+from pytest_prodready.environment.service import Endpoint
+from pytest_prodready.errors import ServerError
+
+PORT = 5432
+FOLDER = Path("/etc/prodready")
+READY_WITHIN_S = 120.0  # the first start makes the data directory
+LOGGED_WITHIN_S = 5.0
+STATEMENTS = "CREATE EXTENSION IF NOT EXISTS pg_stat_statements"
+OWN_LINES = f"{SOCKET_LINE}host all {SUPERUSER} all scram-sha-256\n"
+# The key must belong to the server's user, whose number differs between images.
+ENTRYPOINT = (
+    "sh",
+    "-c",
+    f"chown -R postgres:postgres {FOLDER} && chmod 700 {FOLDER} && chmod 600 {FOLDER}/*"
+    ' && exec docker-entrypoint.sh "$@"',
+    "docker-entrypoint.sh",
+)
+PLACES: dict[str, Value] = {
+    "hba_file": str(FOLDER / "pg_hba.conf"),
+    "ident_file": str(FOLDER / "pg_ident.conf"),
+    "listen_addresses": "*",
+    "port": PORT,
+    "ssl_cert_file": str(FOLDER / "server.crt"),
+    "ssl_key_file": str(FOLDER / "server.key"),
+}
+
+
+class PostgresContainer:
+    """A PostgreSQL that can be stopped, killed, frozen and started again on the same data and address."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        image: Image,
+        authority: Authority,
+        account: Account,
+        config: UserConfig | None = None,
+    ) -> None:
+        self.image = image
+        self.account = account
+        self.admin_password = new_password()
+        self.version = ""
+        self._config = config or UserConfig()
+        self._running = False
+        self._box = Box(stage, self._plan(stage, authority))
+
+    @property
+    def paused(self) -> bool:
+        """Whether it is frozen."""
+        return self._box.paused
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it is reached from here."""
+        return self._box.address(PORT)
+
+    @property
+    def upstream(self) -> Endpoint:
+        """Where the fault proxy reaches it."""
+        return Endpoint(self._box.alias, PORT)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it was started and not stopped; what ended by itself shows at the next connection."""
+        return self._running
+
+    def create(self) -> None:
+        """Start it, and make the service's role and database."""
+        self._box.create()
+        self._wait_until_ready()
+        try:
+            with self.connect("postgres") as admin:
+                self.version = _number(admin.info.server_version)
+                make_account(admin, self.account)
+                admin.execute(STATEMENTS)
+            with self.connect(self.account.database) as admin:
+                admin.execute(STATEMENTS)
+        except psycopg.Error as error:
+            raise ServerError(
+                f"PostgreSQL started from {self.image}, but could not be set up.",
+                value=error.diag.message_primary or error,
+                tried=[f"its last lines:\n{self.log_tail()}"],
+                source=self._config.sources or self.image.source,
+            ) from None
+
+    def start(self) -> None:
+        """Start it on its data and port, and wait until it accepts connections."""
+        if not self._running:
+            self._box.start()
+            self._wait_until_ready()
+
+    def stop(self, *, within_s: float = 20.0) -> None:
+        """Shut it down fast: open transactions are rolled back, the data is consistent."""
+        if self._box.exists:
+            self._running = False
+            self._box.stop(within_s)
+
+    def discard(self) -> None:
+        """Remove it with its data."""
+        self._running = False
+        self._box.remove()
+
+    def restart(self) -> None:
+        """Stop it and start it again."""
+        self.stop()
+        self.start()
+
+    def kill(self) -> None:
+        """End every process of it at once, as a power cut would."""
+        if self._box.exists:
+            self._running = False
+            self._box.kill()
+
+    def pause(self) -> None:
+        """Freeze it with all its backends: connections stay open, nothing answers."""
+        self._box.pause()
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self._box.resume()
+
+    def connect(
+        self, database: str, *, password: str = "", timeout_s: float = 10.0
+    ) -> psycopg.Connection[Any]:
+        """Connect as superuser, past every proxy."""
+        if self.paused or not self._running:
+            raise ServerError(
+                f"PostgreSQL is {'paused' if self.paused else 'not running'}, so it can't be asked.",
+                value=self.endpoint,
+            )
+        return self._connected(database, timeout_s, admin_options(self.version or "0", timeout_s))
+
+    def log(self) -> str:
+        """All of its log up to now: a mark shows when the engine has passed everything on."""
+        if self.paused or not self._running:
+            return self._box.logs()
+        mark = f"prodready mark {secrets.token_hex(6)}"
+        with self.connect("postgres") as admin:
+            admin.execute("SET log_min_messages = 'log'")
+            admin.execute(f"DO $$BEGIN RAISE LOG '{mark}'; END$$".encode())
+        deadline = time.monotonic() + LOGGED_WITHIN_S
+        while mark not in (text := self._box.logs()) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return text
+
+    def log_tail(self, lines: int = 20) -> str:
+        """The last lines of its log."""
+        return "\n".join(self._box.logs().splitlines()[-lines:])
+
+    def __str__(self) -> str:
+        return f"PostgreSQL {self.version} ({self.image})".replace("  ", " ")
+
+    def _plan(self, stage: Stage, authority: Authority) -> Plan:
+        certificate = authority.issue(
+            stage.run.folder, *certificate_names(stage, "postgres"), file_name="postgres"
+        )
+        contents = {
+            "postgresql.conf": postgresql_conf(PLACES, self._config),
+            "pg_hba.conf": pg_hba_conf(self.account, self._config, own=OWN_LINES, network="samenet"),
+            "pg_ident.conf": "",
+            "password": self.admin_password,
+            "server.crt": certificate.cert_file.read_text(),
+            "server.key": certificate.key_file.read_text(),
+        }
+        return Plan(
+            "postgres",
+            self.image,
+            command=("postgres", "-c", f"config_file={FOLDER / 'postgresql.conf'}"),
+            entrypoint=ENTRYPOINT,
+            env={
+                "POSTGRES_USER": SUPERUSER,
+                "POSTGRES_DB": "postgres",
+                "POSTGRES_PASSWORD_FILE": str(FOLDER / "password"),
+            },
+            ports=(PORT,),
+            files=tuple(File(str(FOLDER / name), text.encode(), 0o600) for name, text in contents.items()),
+        )
+
+    def _connected(self, database: str, timeout_s: float, options: str) -> psycopg.Connection[Any]:
+        where = self.endpoint
+        return psycopg.connect(
+            host=where.host,
+            port=where.port,
+            user=SUPERUSER,
+            password=self.admin_password,
+            dbname=database,
+            connect_timeout=max(2, int(timeout_s)),
+            application_name="prodready",
+            options=options,
+            autocommit=True,
+        )
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + READY_WITHIN_S
+        reason = "none"
+        while True:
+            try:
+                # From here, by the published port: that the server is ready inside proves nothing.
+                self._connected("postgres", 2, "").close()
+            except psycopg.Error as error:
+                reason = str(error).strip()
+            else:
+                self._running = True
+                return
+            state = self._box.state()
+            if not state.get("Running") or time.monotonic() > deadline:
+                self._refuse(state, reason)
+            time.sleep(0.05)
+
+    def _refuse(self, state: dict[str, Any], reason: str) -> None:
+        conf, hba = FOLDER / "postgresql.conf", FOLDER / "pg_hba.conf"
+        said = in_their_words(self.log_tail(), conf, hba, self._config, own_lines=OWN_LINES.count("\n"))
+        ended = not state.get("Running")
+        raise ServerError(
+            f"PostgreSQL from {self.image} ended (status {state.get('ExitCode')}) instead of getting ready."
+            if ended
+            else f"PostgreSQL from {self.image} can't be reached after {READY_WITHIN_S:g} s.",
+            value=None if ended else f"{self.endpoint}: {reason}",
+            source=self._config.sources or self.image.source,
+            tried=[f"its last lines:\n{said}"],
+            remedy=(
+                "read its last lines above; [postgres] settings and hba are applied as they are, and the"
+                " image has to keep the contract of the official ones"
+                if ended
+                else "see that published ports are reached from here (TESTCONTAINERS_HOST_OVERRIDE)"
+            ),
+        )
+
+
+def _number(server_version: int) -> str:
+    return f"{server_version // 10_000}.{server_version % 10_000}"

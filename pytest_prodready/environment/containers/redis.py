@@ -1,0 +1,184 @@
+"""A Redis server of our own, as a container of an official image or one that keeps its contract."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from pytest_prodready.environment.certificates import Authority
+from pytest_prodready.environment.containers.box import Box, File, Plan
+from pytest_prodready.environment.containers.images import Image
+from pytest_prodready.environment.containers.names import certificate_names
+from pytest_prodready.environment.containers.stage import Stage
+from pytest_prodready.environment.service import Endpoint
+from pytest_prodready.errors import ServerError
+
+PLAIN_PORT, TLS_PORT = 6379, 6380
+FOLDER = Path("/etc/prodready")
+READY_WITHIN_S = 60.0
+
+
+class RedisContainer:
+    """A Redis that can be stopped, killed, frozen and started again on the same address; it keeps no data."""
+
+    def __init__(self, stage: Stage, image: Image, password: str, authority: Authority | None = None) -> None:
+        self.image = image
+        self.password = password
+        self.version = ""
+        self.product = "Redis"
+        self.tls = authority is not None
+        self._running = False
+        self._box = Box(stage, self._plan(stage, authority))
+
+    @property
+    def paused(self) -> bool:
+        """Whether it is frozen."""
+        return self._box.paused
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it is reached from here: by TLS if that was wanted."""
+        return self._box.address(TLS_PORT if self.tls else PLAIN_PORT)
+
+    @property
+    def plain_endpoint(self) -> Endpoint:
+        """Where it is reached from here without TLS."""
+        return self._box.address(PLAIN_PORT)
+
+    @property
+    def upstream(self) -> Endpoint:
+        """Where the fault proxy reaches it."""
+        return Endpoint(self._box.alias, TLS_PORT if self.tls else PLAIN_PORT)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it was started and not stopped."""
+        return self._running
+
+    def create(self) -> None:
+        """Start it for the first time."""
+        self._box.create()
+        self._wait_until_ready()
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        if not self._running:
+            self._box.start()
+            self._wait_until_ready()
+
+    def stop(self) -> None:
+        """Shut it down."""
+        if self._box.exists:
+            self._running = False
+            self._box.stop(within_s=5)
+
+    def discard(self) -> None:
+        """Remove it."""
+        self._running = False
+        self._box.remove()
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self._box.exists:
+            self._running = False
+            self._box.kill()
+
+    def pause(self) -> None:
+        """Freeze it: connections stay open, nothing answers."""
+        self._box.pause()
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self._box.resume()
+
+    def log(self) -> str:
+        """All of its log."""
+        return self._box.logs()
+
+    def log_tail(self, lines: int = 20) -> str:
+        """The last lines of its log."""
+        return "\n".join(self._box.logs().splitlines()[-lines:])
+
+    def __str__(self) -> str:
+        return f"{self.product} {self.version} ({self.image})".replace("  ", " ")
+
+    def _plan(self, stage: Stage, authority: Authority | None) -> Plan:
+        lines = [
+            "bind * -::*",
+            "protected-mode no",
+            f"port {PLAIN_PORT}",
+            f"requirepass {self.password}",
+            'save ""',
+            "appendonly no",
+            "daemonize no",
+            'logfile ""',
+        ]
+        files = []
+        if authority is not None:
+            certificate = authority.issue(
+                stage.run.folder, *certificate_names(stage, "redis"), file_name="redis"
+            )
+            lines += [
+                f"tls-port {TLS_PORT}",
+                f"tls-cert-file {FOLDER / 'server.crt'}",
+                f"tls-key-file {FOLDER / 'server.key'}",
+                f"tls-ca-cert-file {FOLDER / 'ca.pem'}",
+                "tls-auth-clients no",
+                'tls-protocols "TLSv1.2 TLSv1.3"',
+            ]
+            files = [
+                File(str(FOLDER / "server.crt"), certificate.cert_file.read_bytes()),
+                File(str(FOLDER / "server.key"), certificate.key_file.read_bytes()),
+                File(str(FOLDER / "ca.pem"), authority.ca_file.read_bytes()),
+            ]
+        # Readable for the server's user, whose number differs between images; nobody else is in there.
+        conf = File(str(FOLDER / "redis.conf"), ("\n".join(lines) + "\n").encode())
+        return Plan(
+            "redis",
+            self.image,
+            command=("redis-server", conf.path),
+            ports=(PLAIN_PORT, TLS_PORT) if authority else (PLAIN_PORT,),
+            files=(conf, *files),
+        )
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + READY_WITHIN_S
+        reason = "none"
+        while True:
+            try:
+                self._ask()
+            except (redis.RedisError, OSError) as error:
+                reason = str(error)
+            else:
+                self._running = True
+                return
+            state = self._box.state()
+            if not state.get("Running") or time.monotonic() > deadline:
+                raise ServerError(
+                    f"Redis from {self.image} did not get ready (exit status: {state.get('ExitCode')}).",
+                    value=f"{self.plain_endpoint}: {reason}",
+                    source=self.image.source,
+                    tried=[f"its last lines:\n{self.log_tail()}"],
+                    remedy="read its last lines above, or choose another image",
+                )
+            time.sleep(0.02)
+
+    def _ask(self) -> None:
+        where = self.plain_endpoint
+        with redis.Redis(
+            host=where.host,
+            port=where.port,
+            password=self.password,
+            socket_timeout=2,
+            socket_connect_timeout=2,
+            retry=Retry(NoBackoff(), 0),
+            decode_responses=True,
+        ) as client:
+            about: Any = client.info("server")
+        self.product = "Valkey" if "valkey_version" in about else "Redis"
+        self.version = str(about.get("valkey_version") or about.get("redis_version", ""))

@@ -1,0 +1,63 @@
+"""The servers of a run as local processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+from pytest_prodready.environment.binaries import find_postgres, find_redis
+from pytest_prodready.environment.certificates import Authority
+from pytest_prodready.environment.postgres import PostgresServer
+from pytest_prodready.environment.postgres_config import Account, UserConfig
+from pytest_prodready.environment.proxy_process import ProxyProcess
+from pytest_prodready.environment.redis import RedisServer
+from pytest_prodready.environment.runs import Run
+from pytest_prodready.settings import PostgresSettings, RedisSettings, Settings
+
+Table = TypeVar("Table", PostgresSettings, RedisSettings)
+
+
+class LocalParts:
+    """Makes the servers of one run from programs of this machine."""
+
+    def __init__(self, run: Run, authority: Authority, settings: Settings, folder: Path) -> None:
+        self._run, self._authority, self._settings, self._folder = run, authority, settings, folder
+        self._pipes: list[ProxyProcess | RedisServer] = []
+
+    def open(self) -> None:
+        """Nothing comes before the servers."""
+
+    def postgres(self, account: Account, config: UserConfig) -> PostgresServer:
+        """A PostgreSQL that is still to be started; its programs were found."""
+        found = find_postgres(self._beside(self._settings.postgres or PostgresSettings()))
+        return PostgresServer(self._run, found, self._authority, account, config)
+
+    def redis(self, password: str, *, tls: bool) -> RedisServer:
+        """A Redis that is still to be started; its program was found."""
+        found = find_redis(self._beside(self._settings.redis or RedisSettings()))
+        server = RedisServer(self._run, found, password, self._authority if tls else None)
+        self._pipes.append(server)
+        return server
+
+    def proxy(self) -> ProxyProcess:
+        """A fault proxy that is still to be started."""
+        proxy = ProxyProcess(self._run)
+        self._pipes.append(proxy)
+        return proxy
+
+    def versions(self) -> dict[str, str]:
+        """Nothing but the servers."""
+        return {}
+
+    def outlive_us(self) -> None:
+        """Keep alive what would end with this process."""
+        if pipes := [pipe for part in self._pipes for pipe in part.pipes()]:
+            hold, folder = ["sleep", str(24 * 3600)], self._run.folder
+            self._run.spawn(hold, env={}, cwd=folder, log=folder / "kept.log", pass_fds=pipes)
+
+    def discard(self) -> None:
+        """The servers are discarded one by one; nothing is left."""
+
+    def _beside(self, table: Table) -> Table:
+        """The same table with its bin folder relative to prodready.toml's."""
+        return table.model_copy(update={"bin": self._folder / table.bin}) if table.bin else table
