@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import importlib
 import json
 import os
 import shutil
@@ -17,24 +16,17 @@ from typing import Any
 
 import pytest
 
-from .peers import Control, Peer, Upstream, address_of, eventually
+from tests.images.golang import toxiproxy_server
 
+from .peers import Control, Peer, Upstream, address_of, eventually
 
 NONE = "no Toxiproxy: neither PRODREADY_TOXIPROXY, nor toxiproxy-server on PATH, nor Go to build it with"
 
 
 def _binary() -> str | None:
     given = os.environ.get("PRODREADY_TOXIPROXY") or shutil.which("toxiproxy-server")
-    return given or _built()
-
-
-def _built() -> str | None:
-    try:
-        build = importlib.import_module("tests.images.golang").toxiproxy_server
-    except ModuleNotFoundError:
-        return None
-    binary = build()
-    return None if binary is None else str(binary)
+    built = None if given else toxiproxy_server()
+    return given or (str(built) if built else None)
 
 
 @contextlib.contextmanager

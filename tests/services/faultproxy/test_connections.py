@@ -233,12 +233,6 @@ def test_connections_are_told(builtin: Control, upstream: Upstream) -> None:
     assert builtin.ask("GET", path).json["refused_upstream"] == 1
 
 
-def test_toxiproxy_has_no_extensions(control: Control) -> None:
-    """Where there are no extensions, their path is unknown."""
-    reply = control.ask("GET", "/prodready/extensions")
-    assert reply.status == (200 if control.builtin else 404)
-
-
 def test_crowds_leave_no_descriptors(builtin: Control, upstream: Upstream) -> None:
     """500 connections at once, again and again, leave the server as it was before."""
     listen = builtin.create(upstream.address)["listen"]
