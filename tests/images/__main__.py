@@ -8,7 +8,7 @@ import sys
 import time
 from dataclasses import asdict
 
-from tests.images.build import images, stale
+from tests.images.build import make_images, stale
 from tests.images.commands import ImagesError, docker
 
 
@@ -21,9 +21,9 @@ def main() -> int:
     try:
         if options.remove_stale:
             for name in stale():
-                docker("image", "rm", "--no-prune", name)
+                docker("image", "rm", name)
                 _say(f"{name} removed")
-        names = images(_say)
+        names = make_images(_say)
     except ImagesError as error:
         _say(f"error: {error}")
         return 1

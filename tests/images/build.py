@@ -36,7 +36,7 @@ def silent(_line: str) -> None:
     """Say nothing."""
 
 
-def images(say: Say = silent) -> Images:
+def make_images(say: Say = silent) -> Images:
     """All images, made first where they are missing; safe to call from several processes at once."""
     kept = _kept()
     for suite in _wanted():
@@ -48,7 +48,7 @@ def images(say: Say = silent) -> Images:
 
 def service_image(folder: Path, say: Say = silent) -> str:
     """The image of a changed copy of the example, by its own Dockerfile."""
-    python = images(say).python
+    python = make_images(say).python
     suite = next(each for each in SUITES if recipes(each).python.reference == python)
     recipe = service(folder, recipes(suite).python)
     with alone("images"):

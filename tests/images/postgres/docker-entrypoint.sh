@@ -61,11 +61,22 @@ make_database() {
   [ "$POSTGRES_DB" = postgres ] || sql --dbname postgres --set db="$POSTGRES_DB" <<<'CREATE DATABASE :"db";'
 }
 
+run_script() {
+  if [ -x "$1" ]; then
+    echo "$0: running $1"
+    "$1"
+  else
+    echo "$0: sourcing $1"
+    # shellcheck source=/dev/null
+    . "$1"
+  fi
+}
+
 run_init_files() {
   local file
   for file in /docker-entrypoint-initdb.d/*; do
     case "$file" in
-      *.sh) if [ -x "$file" ]; then echo "$0: running $file"; "$file"; else echo "$0: sourcing $file"; . "$file"; fi ;;
+      *.sh) run_script "$file" ;;
       *.sql) echo "$0: running $file"; sql --dbname "$POSTGRES_DB" -f "$file" ;;
       *.sql.gz) echo "$0: running $file"; gunzip -c "$file" | sql --dbname "$POSTGRES_DB" ;;
       */\*) ;;
@@ -76,7 +87,7 @@ run_init_files() {
 
 initialise() {
   refuse_without_a_password
-  export PGPASSWORD=${PGPASSWORD-$POSTGRES_PASSWORD} PGHOST= PGHOSTADDR=
+  export PGPASSWORD=${PGPASSWORD-$POSTGRES_PASSWORD} PGHOST="" PGHOSTADDR=""
   make_cluster "$@"
   local options
   options=$(printf '%q ' "$@" -c listen_addresses= -p "${PGPORT:-5432}")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A reaper that keeps the contract of testcontainers' Ryuk, for machines that can't pull that image.
 
-Clients connect to port 8080 and send filters, one a line, such as `label=org.testcontainers.session-id=…`; each
+Clients connect to port 8080 and send filters, one a line (`label=org.testcontainers.session-id=…`); each
 is answered with ACK. When no client has been connected for a while, or on SIGTERM, it removes what matches.
 """
 
