@@ -81,6 +81,15 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
     return True
 
 
+def is_ours(host: str) -> bool:
+    """Whether an address is one of this machine's."""
+    try:
+        socket.create_server((host, 0)).close()
+    except OSError:
+        return False
+    return True
+
+
 def answers(endpoint: Endpoint, *, within_s: float = 1.0) -> bool:
     """Whether something accepts a TCP connection there."""
     try:

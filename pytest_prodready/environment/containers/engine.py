@@ -17,7 +17,7 @@ import requests
 from testcontainers.core.config import ConnectionMode, testcontainers_config
 from testcontainers.core.docker_client import DockerClient, get_docker_host
 
-from pytest_prodready.environment.ports import LOOPBACK
+from pytest_prodready.environment.ports import LOOPBACK, is_ours
 from pytest_prodready.errors import ServerError
 
 ASKED_WITHIN_S = 60.0
@@ -25,7 +25,6 @@ KNOCK_S = 5.0
 DEFAULT_ADDRESS = "unix:///var/run/docker.sock"
 INSIDE = (Path("/.dockerenv"), Path("/run/.containerenv"))
 CONTAINER_ID = re.compile(r"\b[0-9a-f]{64}\b")
-LOOPBACK_NAMES = ("localhost", LOOPBACK, "::1")
 REMEDY = (
     "start Docker (or Podman's service) and let this user reach its socket, or set DOCKER_HOST,"
     " or use --prodready-backend=processes, which needs no containers"
@@ -48,8 +47,13 @@ class Engine:
 
     @property
     def published_at(self) -> str:
-        """The engine's address that ports are published at: loopback unless the engine is elsewhere."""
-        return LOOPBACK if _is_loopback(self.host) else "0.0.0.0"  # noqa: S104 (on the engine's machine)
+        """The address that ports are published at: loopback unless the engine is reached by another one."""
+        address = _resolved(self.host)
+        if address is None:
+            return "0.0.0.0"  # noqa: S104 (of the engine's machine, which isn't this one)
+        if ipaddress.ip_address(address).is_loopback:
+            return LOOPBACK
+        return address if is_ours(address) else "0.0.0.0"  # noqa: S104 (as above)
 
     @property
     def reached(self) -> str:
@@ -145,14 +149,10 @@ def _host(client: DockerClient) -> str:
     return LOOPBACK if host == "localhost" else host
 
 
-def _is_loopback(host: str) -> bool:
-    if host in LOOPBACK_NAMES:
-        return True
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
+def _resolved(host: str) -> str | None:
     with suppress(OSError):
-        return ipaddress.ip_address(socket.gethostbyname(host)).is_loopback
-    return False
+        return socket.gethostbyname(host)
+    return None
 
 
 def _possible_ids() -> Iterator[str]:

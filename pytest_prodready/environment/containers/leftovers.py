@@ -17,13 +17,15 @@ from pytest_prodready.environment.containers.failures import explained
 
 LABEL = "pytest-prodready.run"
 BASE_LABEL = "pytest-prodready.base"
+OWNER_LABEL = "pytest-prodready.owner"
 ASKED_WITHIN_S = 60
 ENGINE_VARIABLES = ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
 
 
-def labels(run: str, base: Path) -> dict[str, str]:
-    """The labels of everything of one run."""
-    return {LABEL: run, BASE_LABEL: _base(base)}
+def labels(run: str, base: Path, own_container: str | None) -> dict[str, str]:
+    """The labels of everything of one run: its name, where its folder is, the container that it runs in."""
+    owner = {OWNER_LABEL: own_container} if own_container else {}
+    return {LABEL: run, BASE_LABEL: _base(base), **owner}
 
 
 def note_engine(record: Path) -> None:
@@ -63,17 +65,30 @@ def remove(api: docker.DockerClient, run: str) -> int:
 
 
 def sweep_base(api: docker.DockerClient, base: Path) -> int:
-    """Remove what runs below this folder left whose folders are gone; returns how many containers."""
-    wanted = {"label": f"{BASE_LABEL}={_base(base)}"}
+    """Remove what nobody else will: of runs below this folder that are gone, or whose container has ended."""
+    here = _base(base)
     with explained("Looking for containers of dead runs"):
-        made = [*api.containers.list(all=True, filters=wanted, ignore_removed=True)]
-        runs = {_run(one.labels) for one in made}
-        runs |= {_run(one.attrs.get("Labels") or {}) for one in api.networks.list(filters=wanted)}
-    return sum(remove(api, run) for run in sorted(runs) if run and not (base / run).exists())
+        made = _labels_of_all(api)
+        dead = {each[LABEL] for each in made if _is_dead(api, each, here, base)}
+    return sum(remove(api, run) for run in sorted(dead))
 
 
-def _run(labels: Mapping[str, str]) -> str:
-    return labels.get(LABEL, "")
+def _labels_of_all(api: docker.DockerClient) -> list[dict[str, str]]:
+    wanted = {"label": LABEL}
+    made = [one.labels for one in api.containers.list(all=True, filters=wanted, ignore_removed=True)]
+    return made + [one.attrs.get("Labels") or {} for one in api.networks.list(filters=wanted)]
+
+
+def _is_dead(api: docker.DockerClient, labels: Mapping[str, str], here: str, base: Path) -> bool:
+    if (owner := labels.get(OWNER_LABEL)) and not _runs(api, owner):
+        return True
+    return labels.get(BASE_LABEL) == here and not (base / labels[LABEL]).exists()
+
+
+def _runs(api: docker.DockerClient, container: str) -> bool:
+    with suppress(docker.errors.NotFound):
+        return str(api.containers.get(container).status) in ("running", "paused")
+    return False
 
 
 def _base(base: Path) -> str:

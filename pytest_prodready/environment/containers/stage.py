@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from contextlib import suppress
 
 import docker.errors
@@ -24,7 +23,7 @@ class Stage:
 
     def __init__(self, run: Run, engine: Engine, *, outlives_us: bool = False) -> None:
         self.run, self.engine = run, engine
-        self.labels = leftovers.labels(run.id, run.folder.parent)
+        self.labels = leftovers.labels(run.id, run.folder.parent, engine.own_container)
         self.network = Network(docker_network_kw={"labels": self.labels})
         self.network.name = f"prodready-{run.id}"
         self._joined = False
@@ -100,13 +99,3 @@ class Stage:
                     " or set TESTCONTAINERS_RYUK_DISABLED=true: the gate removes its own containers anyway"
                 ),
             ) from None
-
-
-def can_listen_at(host: str) -> bool:
-    """Whether an address is one of this machine's."""
-    with socket.socket() as probe:
-        try:
-            probe.bind((host, 0))
-        except OSError:
-            return False
-    return True

@@ -10,8 +10,8 @@ from contextlib import suppress
 from pytest_prodready.environment.containers.box import Box, Plan
 from pytest_prodready.environment.containers.images import Image
 from pytest_prodready.environment.containers.names import PROXY
-from pytest_prodready.environment.containers.stage import Stage, can_listen_at
-from pytest_prodready.environment.ports import LOOPBACK
+from pytest_prodready.environment.containers.stage import Stage
+from pytest_prodready.environment.ports import LOOPBACK, is_ours
 from pytest_prodready.environment.roles import WayBack
 from pytest_prodready.environment.service import Endpoint
 from pytest_prodready.errors import ServerError
@@ -118,7 +118,7 @@ class ToxiproxyContainer:
             yield WayBack(self._stage.own_address(), self._stage.here)
             return
         gateway = self._stage.gateway()
-        if gateway is not None and can_listen_at(gateway):
+        if gateway is not None and is_ours(gateway):
             yield WayBack(gateway, gateway)
         for name in KNOWN_AS:
             yield WayBack(LOOPBACK, name)
