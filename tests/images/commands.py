@@ -10,7 +10,7 @@ from pathlib import Path
 INSTALL = {
     "docker": "install it with: apt-get install docker.io",
     "mmdebstrap": "install it with: apt-get install mmdebstrap",
-    "go": "install Go 1.22 or newer",
+    "go": "install Go 1.23 or newer",
 }
 LAST_LINES = 25
 

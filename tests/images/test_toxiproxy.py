@@ -46,7 +46,7 @@ def test_server_for_this_machine() -> None:
     """The binary that the image has can also be run without a container."""
     server = toxiproxy_server()
     if server is None:
-        pytest.skip("no Go to build Toxiproxy with; install Go 1.22 or newer")
+        pytest.skip("no Go to build Toxiproxy with; install Go 1.23 or newer")
     assert server.name == "toxiproxy-server"
     said = subprocess.run([server, "-version"], capture_output=True, text=True, check=True).stdout
     assert said.strip() == f"toxiproxy-server version {TOXIPROXY}"
