@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import posixpath
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from urllib.parse import quote
 
 from pytest_prodready.faultproxy import bodies, extensions
 from pytest_prodready.faultproxy.collection import Collection
@@ -30,6 +32,12 @@ def _refusal(error: ApiError) -> Response:
     )
 
 
+def _cleaned(path: str) -> str:
+    """The path without empty parts and dots; the end's slash stays."""
+    clean = posixpath.normpath("/" + path.lstrip("/"))
+    return clean + "/" if path.endswith("/") and clean != "/" else clean
+
+
 def _shown(proxies: Sequence[Proxy]) -> list[dict[str, object]] | None:
     return [proxy.shown() for proxy in proxies] or None
 
@@ -43,22 +51,24 @@ class Api:
 
     async def answer(self, request: Request) -> Response:
         """The response to a request."""
-        found = [
-            (methods, match) for pattern, methods in _ROUTES if (match := pattern.fullmatch(request.path))
-        ]
-        if not found:
-            return Response(404, b"404 page not found\n", PLAIN)
-        methods, match = found[0]
-        endpoint = methods.get(request.method)
+        cleaned = _cleaned(request.path)
+        if cleaned != request.path:
+            return Response(301, location=quote(cleaned) + request.query)
+        for pattern, methods in _ROUTES:
+            if match := pattern.fullmatch(request.path):
+                return await self._from(methods.get(request.method), request, match.groupdict())
+        return Response(404, b"404 page not found\n", PLAIN)
+
+    async def _from(self, endpoint: Endpoint | None, request: Request, at: dict[str, str]) -> Response:
         if endpoint is None:
             return Response(405)
         if request.headers.get("user-agent", "").startswith("Mozilla/"):
             return Response(403, b"User agent not allowed\n", PLAIN)
         try:
             if request.method in _READS:
-                return await endpoint(self, request, match.groupdict())
+                return await endpoint(self, request, at)
             async with self._changes:
-                return await endpoint(self, request, match.groupdict())
+                return await endpoint(self, request, at)
         except ApiError as error:
             return _refusal(error)
 

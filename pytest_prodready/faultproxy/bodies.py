@@ -7,8 +7,10 @@ means the default, and numbers with a fraction are no integers.
 from __future__ import annotations
 
 import json
+import re
 import struct
 from collections.abc import Mapping
+from decimal import Decimal
 
 from pytest_prodready.faultproxy.refusals import bad_body
 
@@ -17,6 +19,7 @@ Fields = Mapping[str, object]
 INT64_MAX = 2**63 - 1
 FLOAT32_MAX = 3.4028234663852886e38
 _SPACE = " \t\r\n"
+_TINY = re.compile(r'("toxicity":)(-?[\d.]+e-(\d+))')  # no text contains this: its quotes are escaped
 # The Go encoder escapes these for the sake of browsers; answers stay comparable byte for byte.
 _ESCAPES = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
 
@@ -54,11 +57,14 @@ def _syntax(error: json.JSONDecodeError, text: str) -> str:
 
 def encode(value: object) -> bytes:
     """Compact JSON, the bytes that Toxiproxy would send."""
-    return (
-        json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-        .translate(_ESCAPES)
-        .encode("utf-8", "replace")
-    )
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).translate(_ESCAPES)
+    return _TINY.sub(_without_padding, text).encode("utf-8", "replace")
+
+
+def _without_padding(match: re.Match[str]) -> str:
+    """The fraction as Go writes it: in full from a millionth on, and below that with a bare exponent."""
+    key, number, exponent = match.groups()
+    return key + (f"{Decimal(number):f}" if int(exponent) <= 6 else number.replace("e-0", "e-"))
 
 
 def as_fields(value: object, what: str) -> Fields:
@@ -105,11 +111,12 @@ def fraction(fields: Fields, name: str, default: float) -> float:
 def _single(value: float) -> float:
     """The shortest number that names the same single-precision float."""
     wanted = struct.pack("f", value)
+    (single,) = struct.unpack("f", wanted)
     for digits in range(1, 9):
-        short = float(f"{value:.{digits}g}")
+        short = float(f"{single:.{digits}g}")
         if struct.pack("f", short) == wanted:
             return short
-    return value
+    return float(f"{single:.9g}")
 
 
 def shown(value: float) -> int | float:

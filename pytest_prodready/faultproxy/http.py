@@ -14,6 +14,7 @@ _REASONS = {
     200: "OK",
     201: "Created",
     204: "No Content",
+    301: "Moved Permanently",
     400: "Bad Request",
     403: "Forbidden",
     404: "Not Found",
@@ -34,6 +35,7 @@ class Request:
 
     method: str
     path: str
+    query: str  # with its question mark, if there is one
     headers: dict[str, str]
     body: bytes
     keep_alive: bool
@@ -46,6 +48,7 @@ class Response:
     status: int
     body: bytes = b""
     content_type: str = "application/json"
+    location: str = ""
 
 
 class BadRequest(Exception):
@@ -91,7 +94,8 @@ async def _read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
     body = await _read_body(reader, headers)
     asked = headers.get("connection", "").lower()
     keep_alive = asked == "keep-alive" if version == "HTTP/1.0" else asked != "close"
-    return Request(method, _path(target), headers, body, keep_alive)
+    path, mark, query = target.partition("?")
+    return Request(method, _unescaped(path), mark + query, headers, body, keep_alive)
 
 
 async def _line(reader: asyncio.StreamReader) -> bytes:
@@ -139,21 +143,22 @@ async def _chunk_size(reader: asyncio.StreamReader) -> int:
         raise BadRequest("malformed chunk") from error
 
 
-def _path(target: str) -> str:
-    """The path of a request target, unescaped."""
-    raw = target.partition("?")[0].encode("latin-1")
+def _unescaped(path: str) -> str:
+    raw = path.encode("latin-1")
     return _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), raw).decode("utf-8", "replace")
 
 
 def _render(request: Request, response: Response) -> bytes:
     to_head = request.method == "HEAD"
     length = None if to_head and not response.body else len(response.body)
-    head = _head(response.status, length, response.content_type, request.keep_alive)
+    head = _head(response.status, length, response.content_type, request.keep_alive, response.location)
     return head if to_head else head + response.body
 
 
-def _head(status: int, length: int | None, content_type: str, keep_alive: bool) -> bytes:
+def _head(status: int, length: int | None, content_type: str, keep_alive: bool, location: str = "") -> bytes:
     lines = [f"HTTP/1.1 {status} {_REASONS[status]}"]
+    if location:
+        lines.append(f"Location: {location}")
     if length:
         lines.append(f"Content-Type: {content_type}")
     if content_type == PLAIN:

@@ -7,6 +7,7 @@ import http.client
 import json
 import select
 import socket
+import struct
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -77,6 +78,12 @@ class Peer:
         """Close with RST."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         self.sock.close()
+
+
+def segments_in(peer: Peer) -> int:
+    """How many segments with data this end's system has received (tcpi_data_segs_in; Linux)."""
+    told = peer.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 156)
+    return int(struct.unpack_from("I", told, 152)[0])
 
 
 class Upstream:

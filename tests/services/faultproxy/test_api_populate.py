@@ -34,6 +34,24 @@ def test_populate_leaves_what_is_the_same(control: Control) -> None:
     assert not is_refused(replaced["listen"])
 
 
+@pytest.mark.parametrize("enabled", [True, False])
+def test_populate_leaves_enabled_as_it_is(control: Control, enabled: bool) -> None:
+    """A proxy of the same address and upstream is neither enabled nor disabled."""
+    before = control.create(NOWHERE)
+    control.change("/proxies/p", enabled=enabled)
+    same = {"name": "p", "upstream": NOWHERE, "listen": before["listen"], "enabled": not enabled}
+    (told,) = control.ask("POST", "/populate", [same]).json["proxies"]
+    assert (told["listen"], told["enabled"]) == (before["listen"], enabled)
+
+
+def test_populate_leaves_those_it_does_not_name(control: Control) -> None:
+    """Proxies that aren't in the list stay as they are."""
+    before = control.create(NOWHERE, name="other")
+    wish = {"name": "p", "upstream": NOWHERE, "listen": "127.0.0.1:0"}
+    assert control.ask("POST", "/populate", [wish]).status == 201
+    assert control.ask("GET", "/proxies/other").json == before
+
+
 def test_populate_tells_the_end_state(control: Control) -> None:
     """Of two proxies of a name in one list, the first is told as disabled: the second has replaced it."""
     wishes = [{"name": "p", "upstream": NOWHERE, "listen": "127.0.0.1:0"}] * 2

@@ -138,12 +138,6 @@ def test_listen_address_is_resolved(control: Control, listen: str) -> None:
     assert not is_refused(told)
 
 
-def test_omitted_listen_stays_on_loopback(builtin: Control) -> None:
-    """The built-in server listens where its API does, unless it is told otherwise."""
-    reply = builtin.ask("POST", "/proxies", {"name": "p", "upstream": NOWHERE})
-    assert reply.json["listen"].startswith("127.0.0.1:")
-
-
 def test_proxy_created_disabled_echoes_its_address(control: Control) -> None:
     """A disabled proxy has no port until it is enabled, and keeps that one."""
     assert control.create(NOWHERE, enabled=False)["listen"] == "127.0.0.1:0"
@@ -193,6 +187,27 @@ def test_proxy_is_changed(control: Control, method: str) -> None:
     assert moved != before["listen"]
     assert is_refused(before["listen"])
     assert not is_refused(moved)
+
+
+@pytest.mark.parametrize("body", ["null", "{}", '{"enabled":null,"listen":null,"upstream":null}', "{} x"])
+def test_empty_change_leaves_the_proxy(control: Control, body: str) -> None:
+    """A change that says nothing, or null, changes nothing."""
+    before = control.create(NOWHERE)
+    reply = control.ask("PATCH", "/proxies/p", body)
+    assert (reply.status, reply.json) == (200, before)
+
+
+def test_upstream_may_be_changed_to_nothing(control: Control) -> None:
+    """A change isn't checked as a creation is."""
+    control.create(NOWHERE)
+    assert control.change("/proxies/p", upstream="")["upstream"] == ""
+
+
+def test_proxies_are_listed_by_name(control: Control) -> None:
+    """All proxies are told in the order of their names."""
+    for name in ("b", "c", "a"):
+        control.create(NOWHERE, name=name)
+    assert list(control.ask("GET", "/proxies").json) == ["a", "b", "c"]
 
 
 def test_malformed_change_leaves_the_proxy(control: Control) -> None:

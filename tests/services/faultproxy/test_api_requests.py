@@ -54,6 +54,71 @@ def test_wrong_method_is_refused(control: Control, method: str, path: str) -> No
     assert (reply.status, reply.body) == (405, b"")
 
 
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+@pytest.mark.parametrize(
+    ("path", "leads_to"),
+    [
+        ("//version", "/version"),
+        ("/proxies//", "/proxies/"),
+        ("/proxies/../version?x=1", "/version?x=1"),
+        ("/proxies/%2E%2E/a%20b", "/a%20b"),
+        ("/proxies/p//toxics", "/proxies/p/toxics"),
+    ],
+)
+def test_untidy_paths_lead_to_tidy_ones(control: Control, method: str, path: str, leads_to: str) -> None:
+    """Doubled slashes and dots are answered by the path without them, whether anything is there or not."""
+    reply = control.ask(method, path)
+    assert (reply.status, reply.headers["location"], reply.body) == (301, leads_to, b"")
+
+
+@pytest.mark.parametrize("path", ["/proxies?x=1", "/version?"])
+def test_queries_are_ignored(control: Control, path: str) -> None:
+    """What follows a question mark changes nothing."""
+    assert control.ask("GET", path).status == 200
+
+
+@pytest.mark.parametrize("path", ["/Proxies", "/VERSION", "/proxies/p/Toxics"])
+def test_paths_are_case_sensitive(control: Control, path: str) -> None:
+    """A path in another case is another path."""
+    assert control.ask("GET", path).status == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["/proxies", "/proxies/p", "/proxies/p/toxics", "/proxies/p/toxics/t", "/reset", "/populate"]
+)
+def test_head_is_refused(control: Control, path: str) -> None:
+    """HEAD is no method of any path."""
+    reply = control.ask("HEAD", path)
+    assert (reply.status, reply.body) == (405, b"")
+    assert "content-type" not in reply.headers
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/proxies/none", None),
+        ("GET", "/proxies/p/toxics/none", None),
+        ("POST", "/proxies", {"name": "p", "upstream": "x:1"}),
+        ("POST", "/proxies", {"name": "q", "upstream": "x:1", "listen": "x"}),
+        ("POST", "/proxies/p/toxics", {"type": "nope"}),
+    ],
+)
+def test_errors_are_text(control: Control, method: str, path: str, body: object) -> None:
+    """Errors are JSON with a newline, and say that they are text."""
+    control.create("127.0.0.1:9")
+    reply = control.ask(method, path, body)
+    assert reply.json["status"] == reply.status >= 400
+    assert (reply.headers["content-type"], reply.body[-1:]) == (TEXT, b"\n")
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    assert reply.headers["content-length"] == str(len(reply.body))
+
+
+@pytest.mark.parametrize("agent", ["mozilla/5.0", "curl Mozilla/5.0", "Mozilla"])
+def test_other_agents_are_welcome(control: Control, agent: str) -> None:
+    """Only a User-Agent that begins with `Mozilla/` is a browser's."""
+    assert control.ask("GET", "/version", headers={"User-Agent": agent}).status == 200
+
+
 def test_browsers_are_refused(control: Control) -> None:
     """A browser's User-Agent is refused, after path and method were looked at."""
     browser = {"User-Agent": "Mozilla/5.0 (X11)"}

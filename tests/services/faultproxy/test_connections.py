@@ -204,17 +204,6 @@ def test_disabled_port_may_be_taken_by_another_proxy(line: Line) -> None:
     assert line.control.change("/proxies/p", enabled=True)["listen"] == line.listen
 
 
-def test_disabled_port_is_kept_from_others(builtin: Control, upstream: Upstream) -> None:
-    """The built-in server stays bound to a disabled proxy's port, so that no stranger is given it."""
-    listen = builtin.create(upstream.address)["listen"]
-    builtin.change("/proxies/p", enabled=False)
-    with socket.socket() as stranger, pytest.raises(OSError, match="in use"):
-        stranger.bind(address_of(listen))
-    builtin.delete("/proxies/p")
-    with socket.socket() as stranger:
-        stranger.bind(address_of(listen))
-
-
 def test_connections_are_told(builtin: Control, upstream: Upstream) -> None:
     """The extension counts clients and tells when they came."""
     path = "/prodready/proxies/p/connections"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 
 import pytest
 
 from .conftest import Line
-from .peers import LATE_S, Clock
+from .peers import LATE_S, Clock, segments_in
 
 
 @pytest.mark.parametrize("stream", ["upstream", "downstream"])
@@ -72,6 +73,28 @@ def test_latency_delays_no_end(line: Line) -> None:
     assert clock.took(0.3)
 
 
+def test_latency_delays_no_connect(line: Line) -> None:
+    """Connections are made at once, in both directions."""
+    for stream in ("upstream", "downstream"):
+        line.control.add("latency", stream, latency=60_000)
+    clock = Clock()
+    line.connect()
+    assert clock.took(0)
+
+
+def test_jitter_stays_within_its_bounds(line: Line) -> None:
+    """No delay is shorter than latency less jitter, and they differ."""
+    line.control.add("latency", latency=120, jitter=60)
+    pairs = [line.connect() for _ in range(12)]
+    clock = Clock()
+    for _, server in pairs:
+        server.send(b"x")
+    assert all(client.is_silent(0) for client, _ in pairs)
+    arrived = [client for client, _ in pairs if client.receive(1) and clock.took(0.06)]
+    assert len(arrived) == 12
+    assert clock.took(0.06, 0.18 + LATE_S)
+
+
 @pytest.mark.parametrize("change", ["patch", "delete", "reset"])
 def test_change_of_latency_flushes(line: Line, change: str) -> None:
     """What is under way doesn't wait for a delay that no longer holds."""
@@ -112,6 +135,25 @@ def test_bandwidth_limits_the_rate(line: Line) -> None:
     server.send(sent)
     assert client.receive(len(sent)) == sent
     assert clock.took(0.45)
+
+
+def test_bandwidth_is_each_connections_own(line: Line) -> None:
+    """Three connections take no longer than one."""
+    line.control.add("bandwidth", rate=100)
+    pairs = [line.connect() for _ in range(3)]
+    clock = Clock()
+    for _, server in pairs:
+        server.send(bytes(30_000))
+    assert [len(client.receive(30_000)) for client, _ in pairs] == [30_000] * 3
+    assert clock.took(0.25, 0.8)
+
+
+def test_stall_holds_back_no_bare_end(line: Line) -> None:
+    """An end with no data before it comes at once."""
+    client, server = line.connect()
+    line.control.add("bandwidth", rate=0)
+    server.close()
+    assert client.ended()
 
 
 def test_low_bandwidth_delivers_in_slices(line: Line) -> None:
@@ -169,6 +211,24 @@ def test_slicer_cuts_and_delays(line: Line) -> None:
     assert first in (bytes(range(6)), bytes(range(7)))
     assert first + client.receive(100 - len(first)) == bytes(range(100))
     assert clock.took(15 * 0.02)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counting segments needs Linux")
+def test_slicer_makes_so_many_pieces(line: Line) -> None:
+    """100 bytes of average size 10 are halved four times, so 16 segments arrive."""
+    line.control.add("slicer", average_size=10, delay=5_000)
+    client, server = line.connect()
+    server.send(bytes(range(100)))
+    assert client.receive(100) == bytes(range(100))
+    assert segments_in(client) == 16
+
+
+def test_slicer_leaves_what_is_small_enough(line: Line) -> None:
+    """A chunk of the average size, or more by no more than the variation, isn't cut."""
+    line.control.add("slicer", average_size=10, size_variation=5, delay=10_000_000)
+    client, server = line.connect()
+    server.send(bytes(15))
+    assert client.receive(15) == bytes(15)
 
 
 def test_slicer_with_variation_loses_nothing(line: Line) -> None:
