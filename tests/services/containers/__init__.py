@@ -1,0 +1,1 @@
+"""Containers: real ones, on the engine of this machine."""

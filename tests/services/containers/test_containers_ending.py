@@ -1,0 +1,89 @@
+"""Nothing stays on the engine: after a crash at any moment, with the reaper on and off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import docker
+import pytest
+from docker.errors import NotFound
+
+from pytest_prodready.environment.containers.leftovers import BASE_LABEL, LABEL, OWNER_LABEL, sweep_base
+from pytest_prodready.environment.runs import base_folder, sweep
+from tests.images.build import Images
+
+from .conftest import Child, Start, eventually, left_of
+
+MakeChild = Callable[..., Child]
+
+
+def dangling(api: docker.DockerClient) -> set[str]:
+    """The names of all anonymous volumes."""
+    return {str(volume.name) for volume in api.volumes.list(filters={"dangling": True})}
+
+
+@pytest.mark.parametrize("moment", ["making a network", "starting Redis", "starting tiny-one"])
+def test_the_next_run_removes_what_a_killed_one_left(
+    child: MakeChild, start: Start, api: docker.DockerClient, moment: str
+) -> None:
+    """SIGKILL while it starts: the next run leaves no container, network or volume of it."""
+    dead = child()
+    while moment not in dead.hear("progress")["progress"]:
+        pass
+    dead.kill()
+    start()
+    runs = {str(one.labels[LABEL]) for one in api.containers.list(all=True, filters={"label": LABEL})}
+    live = {folder.name for folder in base_folder().iterdir() if folder.is_dir()}
+    assert runs <= live
+
+
+def test_a_killed_run_leaves_nothing(child: MakeChild, api: docker.DockerClient) -> None:
+    """SIGKILL while it runs: a sweep removes containers, network and volumes."""
+    before = dangling(api)
+    dead = child()
+    run = dead.hear("run")["run"]
+    assert left_of(api, run) != []
+    dead.kill()
+    swept = [each for each in sweep() if each.run == run]
+    # Another worker's run may have swept it first.
+    assert not swept or swept[0].containers == 3
+    assert left_of(api, run) == []
+    assert eventually(lambda: dangling(api) <= before)
+
+
+def test_a_run_that_ends_leaves_nothing(child: MakeChild, api: docker.DockerClient) -> None:
+    """A normal end removes containers, network and volumes at once."""
+    ended = child()
+    run = ended.hear("run")["run"]
+    assert ended.finish() == 0
+    assert left_of(api, run) == []
+
+
+def test_the_reaper_is_no_hindrance(child: MakeChild, api: docker.DockerClient) -> None:
+    """With the reaper of testcontainers on, a killed run is removed without any next run."""
+    dead = child({"TESTCONTAINERS_RYUK_DISABLED": "false", "RYUK_RECONNECTION_TIMEOUT": "1s"})
+    run = dead.hear("run")["run"]
+    dead.kill()
+    assert eventually(lambda: left_of(api, run) == [], within_s=60)
+
+
+def test_orphans_of_other_containers_are_swept(named: Images, api: docker.DockerClient) -> None:
+    """What a gate in another container left is removed once that container is gone."""
+    orphan = {LABEL: "0rphan", BASE_LABEL: "elsewhere:/tmp/prodready-0", OWNER_LABEL: "0" * 64}
+    made = api.containers.create(named.redis, labels=orphan)
+    assert made.id is not None
+    sweep_base(api, base_folder())
+    with pytest.raises(NotFound):
+        api.containers.get(made.id)
+
+
+def test_strangers_are_left_alone(named: Images, api: docker.DockerClient) -> None:
+    """Containers of a run on another machine are not ours to remove."""
+    stranger = {LABEL: "5tranger", BASE_LABEL: "elsewhere:/tmp/prodready-0"}
+    made = api.containers.create(named.redis, labels=stranger)
+    try:
+        assert made.id is not None
+        sweep_base(api, base_folder())
+        assert api.containers.get(made.id).labels[LABEL] == "5tranger"
+    finally:
+        made.remove(v=True, force=True)
