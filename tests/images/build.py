@@ -39,19 +39,17 @@ def silent(_line: str) -> None:
 def make_images(say: Say = silent) -> Images:
     """All images, made first where they are missing; safe to call from several processes at once."""
     kept = _kept()
-    for suite in _wanted():
-        if _missing(_all(recipes(suite)), kept) == []:
-            return _named(recipes(suite))
+    suite = _in_use(kept)
+    if suite and not _missing(_all(recipes(suite)), kept):
+        return _named(recipes(suite))
     with alone("images"):
-        return _build(say)
+        return _named(_made(say))
 
 
 def service_image(folder: Path, say: Say = silent) -> str:
     """The image of a changed copy of the example, by its own Dockerfile."""
-    python = make_images(say).python
-    suite = next(each for each in SUITES if recipes(each).python.reference == python)
-    recipe = service(folder, recipes(suite).python)
     with alone("images"):
+        recipe = service(folder, _made(say).python)
         _make(_missing([recipe], _kept()), say)
     return recipe.reference
 
@@ -62,21 +60,20 @@ def stale() -> list[str]:
     return sorted(_kept() - current)
 
 
-def _build(say: Say) -> Images:
-    kept, wanted = _kept(), _wanted()
-    for suite in wanted:
-        if not _missing(_all(recipes(suite)), kept):
-            return _named(recipes(suite))
-    suite = _begun(wanted, kept) or debian.newest(wanted)
-    say(f"Debian {suite.name}: PostgreSQL {suite.postgres}, Redis {suite.redis}, Python {suite.python}")
-    _make(_missing(_all(recipes(suite)), kept), say)
-    return _named(recipes(suite))
+def _made(say: Say) -> Recipes:
+    kept = _kept()
+    suite = _in_use(kept) or debian.newest(_wanted())
+    missing = _missing(_all(recipes(suite)), kept)
+    if missing:
+        say(f"Debian {suite.name}: PostgreSQL {suite.postgres}, Redis {suite.redis}, Python {suite.python}")
+        _make(missing, say)
+    return recipes(suite)
 
 
-def _begun(wanted: list[Suite], kept: set[str]) -> Suite | None:
-    """The release whose packages are there: no archive needs to be asked."""
-    for suite in wanted:
-        if not _missing([each for each in _all(recipes(suite)) if each.packages], kept):
+def _in_use(kept: set[str]) -> Suite | None:
+    """The release that earlier images were made from: no archive needs to be asked."""
+    for suite in _wanted():
+        if any(f":{suite.name}-" in reference for reference in kept):
             return suite
     return None
 

@@ -122,12 +122,12 @@ def test_arguments_of_initdb_and_another_data_directory(images: Images) -> None:
     """POSTGRES_INITDB_ARGS may have quotes; PGDATA may be elsewhere, also below the volume."""
     env = {
         "POSTGRES_PASSWORD": PASSWORD,
-        "POSTGRES_INITDB_ARGS": "--data-checksums --auth-local=scram-sha-256 --set='cluster_name=two words'",
+        "POSTGRES_INITDB_ARGS": "--data-checksums --auth-local=scram-sha-256 --lc-monetary='C'",
         "PGDATA": "/var/lib/postgresql/data/below",
     }
     with postgres(images, env=env) as container:
         assert value(container, "SHOW data_checksums") == "on"
-        assert value(container, "SHOW cluster_name") == "two words"
+        assert value(container, "SHOW lc_monetary") == "C"
         assert value(container, "SHOW data_directory") == "/var/lib/postgresql/data/below"
 
 

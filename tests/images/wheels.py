@@ -16,13 +16,16 @@ from tests.images.commands import ImagesError, run
 ROOT = Path(__file__).resolve().parents[2]
 # What `pip install` of the gate and of the example needs in the python image.
 EXTRAS = ("containers", "example")
+# Needed on some versions of Python; pip looks at the version it runs on, not at the one it downloads for.
+CONDITIONAL = ("async-timeout", "typing-extensions")
 GLIBC = ("2_17", "2_28", "2_34")
 
 
 def requirements() -> list[str]:
     """Everything that the gate, its extras for containers and the example need, and to build them."""
     gate, example = _project(ROOT), _project(ROOT / "examples" / "jobboard")
-    needed = set(gate["project"]["dependencies"]) | set(example["project"]["dependencies"])
+    needed = set(CONDITIONAL)
+    needed |= set(gate["project"]["dependencies"]) | set(example["project"]["dependencies"])
     needed |= set(gate["build-system"]["requires"]) | set(example["build-system"]["requires"])
     for extra in EXTRAS:
         needed |= set(gate["project"]["optional-dependencies"][extra])

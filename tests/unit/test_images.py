@@ -89,11 +89,15 @@ def test_makes_only_what_is_missing(engine: Engine) -> None:
     assert engine.kept[-1] == names.postgres
 
 
-def test_images_of_another_release_count(engine: Engine) -> None:
-    """What was made from an older release is used as it is."""
-    older = recipes(SUITES[-1])
-    engine.kept = [recipe.reference for recipe in build._all(older)]
-    assert make_images().postgres == older.postgres.reference
+def test_stays_with_the_release_in_use(engine: Engine) -> None:
+    """Where images of an older release are, the others come from it too; a newer one has precedence."""
+    newer, older = recipes(SUITES[0]), recipes(SUITES[-1])
+    assert older.postgres.parent
+    assert newer.postgres.parent
+    engine.kept = [older.postgres.parent.reference]
+    assert make_images().redis == older.redis.reference
+    engine.kept.append(newer.postgres.parent.reference)
+    assert make_images().redis == newer.redis.reference
 
 
 def test_unknown_release_is_named(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
