@@ -16,6 +16,8 @@ from typing import Any
 from tests.specimens import SUITES
 
 LIMIT_S = 280
+# As on a machine without containers: a test that wants them says so, with the images to use.
+NO_ENGINE = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
 
 
 @dataclass
@@ -44,8 +46,13 @@ class GateRun:
         return found
 
 
-def run_gate(folder: Path, *arguments: str, variables: Mapping[str, str] | None = None) -> GateRun:
-    """Run `python -m pytest …` in the folder as a user would, with nothing of this session's own."""
+def run_gate(
+    folder: Path, *arguments: str, variables: Mapping[str, str] | None = None, engine: bool = False
+) -> GateRun:
+    """Run `python -m pytest …` in the folder as a user would, with nothing of this session's own.
+
+    A container engine is only seen with `engine`.
+    """
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "PRODREADY_"))
     }
@@ -56,7 +63,7 @@ def run_gate(folder: Path, *arguments: str, variables: Mapping[str, str] | None 
     done = subprocess.run(
         command,
         cwd=folder,
-        env={**kept, **hidden, **(variables or {})},
+        env={**kept, **({} if engine else NO_ENGINE), **hidden, **(variables or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -72,7 +72,7 @@ def _environment(facts: Mapping[str, Any]) -> dict[str, Any]:
     versions = facts["versions"]
     servers = {
         name: {"version": versions[name]} if name in versions else None
-        for name in ("postgres", "redis", "faultproxy")
+        for name in ("postgres", "redis", "faultproxy", "engine")
     }
     return {
         "backend": facts["backend"],

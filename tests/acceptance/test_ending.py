@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.gate import run_gate
+from tests.gate import NO_ENGINE, run_gate
 from tests.specimens import Specimen
 from tests.targets import LIVENESS, small_target
 
@@ -41,7 +41,7 @@ def started(folder: Path, base: Path, *nodes: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "pytest", "-p", "no:randomly", *nodes],
         cwd=folder,
-        env={**variables, "TMPDIR": str(base)},
+        env={**variables, **NO_ENGINE, "TMPDIR": str(base)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

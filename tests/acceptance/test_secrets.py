@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from pytest_prodready.environment.secrets import Redactor
-from tests.gate import node_ids
+from tests.gate import NO_ENGINE, node_ids
 from tests.specimens import Specimen, Swap
 
 WITHIN_S = 120
@@ -94,7 +94,10 @@ def test_no_output_holds_a_password(case: str, tmp_path: Path) -> None:
                 *(ids[rule] for rule in RULES),
             ],
             cwd=tmp_path,
-            env={key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")},
+            env={
+                **{key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")},
+                **NO_ENGINE,
+            },
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
