@@ -58,7 +58,9 @@ class Recipe:
             self.fetch(folder)
         values = {**self.arguments, **({"BASE": self.parent.reference} if self.parent else {})}
         build = [word for name, value in values.items() for word in ("--build-arg", f"{name}={value}")]
-        docker("build", "--label", f"{LABEL}={self.name}", "--tag", self.reference, *build, folder)
+        docker(
+            "build", "--force-rm", "--label", f"{LABEL}={self.name}", "--tag", self.reference, *build, folder
+        )
 
     def _words(self) -> list[str]:
         parent = self.parent.reference if self.parent else ""
