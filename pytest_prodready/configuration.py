@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from pytest_prodready.misconfiguration import (
 )
 from pytest_prodready.names import VARIABLE_PREFIX
 from pytest_prodready.settings import Settings
+
+WAYS_TO_START = frozenset({"command", "image", "build", "url"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,8 @@ def load(
     document = _read(path)
     data = _with_profile(document, profile)
     overlay = _overlay(variables or {}, assignments)
+    data = _without_rivals(data, {key[1] for key in overlay.values if key[0] == "service" and len(key) == 2})
     for key, value in overlay.values.items():
-        data = _without_rival(data, {key[1]: value} if key[:1] == ("service",) and len(key) > 1 else {})
         _assign(data, key, value, overlay.sources[key])
     document = Document(path, document.text, data, overlay.sources)
     try:
@@ -87,16 +89,15 @@ def _with_profile(document: Document, profile: str | None) -> dict[str, Any]:
             source=f"--prodready-profile; {document.path} has {listed(profiles) or 'no profiles'}",
             remedy=nearest_name(profile, profiles) or f"add a table [profiles.{profile}]",
         )
-    return _merged(_without_rival(data, profiles[profile].get("service", {})), profiles[profile])
+    return _merged(_without_rivals(data, profiles[profile].get("service", {})), profiles[profile])
 
 
-def _without_rival(data: dict[str, Any], service: Mapping[str, Any]) -> dict[str, Any]:
-    """The data without the command where something above it gives a url, and the other way round."""
-    rivals = {"url": "command", "command": "url"}
-    dropped = {rivals[key] for key in service if key in rivals}
-    below = data.get("service")
-    if not dropped or not isinstance(below, dict):
+def _without_rivals(data: dict[str, Any], above: Iterable[str]) -> dict[str, Any]:
+    """The data without its own way to start the service where [service] above it gives another."""
+    given, below = WAYS_TO_START.intersection(above), data.get("service")
+    if not given or not isinstance(below, dict):
         return data
+    dropped = {*WAYS_TO_START - given, *({"build_args"} if "build" not in given else ())}
     return {**data, "service": {key: value for key, value in below.items() if key not in dropped}}
 
 

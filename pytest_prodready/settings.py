@@ -26,6 +26,9 @@ class ServiceSettings(Table):
 
     name: Name
     command: str | None = None
+    image: Image | None = None
+    build: Path | None = None
+    build_args: dict[str, str] = {}
     url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
     cwd: Path = Path()
     env: dict[str, str] = {}
@@ -34,13 +37,33 @@ class ServiceSettings(Table):
     port: int | None = Field(default=None, ge=1, le=65535)
     ready_within_s: Seconds = 30.0
 
+    @property
+    def in_container(self) -> bool:
+        """Whether it is started as a container; then `command` takes the place of the image's own."""
+        return self.image is not None or self.build is not None
+
     @model_validator(mode="after")
     def _started_or_given(self) -> ServiceSettings:
-        if (self.command is None) == (self.url is None):
+        ways = ("command", "image", "build", "url")
+        given = [way for way in ways if getattr(self, way) is not None]
+        if not given:
             raise ValueError(
-                "give either command (to start the service) or url (where it answers)"
-                if self.command is None
-                else "command and url exclude each other: give one of them"
+                "give either command (to start the service), image or build (to start it as a container)"
+                " or url (where it answers)"
+            )
+        several = given if "url" in given else [way for way in given if way != "command"]
+        if len(several) > 1:
+            raise ValueError(f"{' and '.join(several)} exclude each other: give one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _keys_with_effect(self) -> ServiceSettings:
+        if self.build_args and self.build is None:
+            raise ValueError("build_args are those of build, which isn't given")
+        if self.in_container and self.cwd != Path() and self.engine is None:
+            raise ValueError(
+                "cwd has no effect in a container, which runs where its image says (WORKDIR): remove it;"
+                " beside engine it is the folder that engine is imported from"
             )
         return self
 

@@ -99,6 +99,11 @@ def leaves_no_backend(seen: Held) -> Finding:
         summary = (
             f"{len(seen.left)} of {seen.backends} backends left {seconds(seen.looked_for_s)} after the end"
         )
+        if not seen.whose_is_known:
+            return rule.inconclusive(
+                f"{summary}: {told}; nobody can tell whether they are another instance's",
+                limit=limit,
+            )
         return rule.failed(f"{summary}: {told}", limit=limit)
     return rule.passed(
         f"{seen.backends} backends before SIGTERM, none {seconds(seen.looked_for_s)} after the end",

@@ -25,7 +25,7 @@ def configured(settings: Settings, allow_destructive: bool = False) -> frozenset
     """The capabilities that this configuration has when all of it starts."""
     has = {
         Capability.SERVICE: True,
-        Capability.PROCESS: settings.service.command is not None,
+        Capability.PROCESS: settings.service.url is None,
         Capability.REQUESTS: bool(settings.traffic),
         Capability.ERROR_REQUESTS: bool(settings.errors),
         Capability.WRITES: settings.writes is not None,
@@ -44,7 +44,7 @@ def configured(settings: Settings, allow_destructive: bool = False) -> frozenset
 def _origin(settings: Settings, table: PostgresSettings | RedisSettings | None, name: str) -> Origin | None:
     if table is not None and table.url is not None:
         return "external"
-    if settings.service.command is None:
+    if settings.service.url is not None:
         return None  # a server of ours would be one that the service doesn't know
     return "gate" if table is not None or name in servers_named(settings) else None
 
@@ -73,7 +73,7 @@ def _of_redis(settings: Settings) -> dict[Capability, bool]:
 
 def _of_all_servers(settings: Settings, allow_destructive: bool) -> dict[Capability, bool]:
     origins = {postgres_origin(settings), redis_origin(settings)}
-    all_ours = settings.service.command is not None and "external" not in origins
+    all_ours = settings.service.url is None and "external" not in origins
     return {
         Capability.FAULT_PROXY: "gate" in origins and "external" not in origins,
         Capability.DESTRUCTIVE: all_ours or allow_destructive,

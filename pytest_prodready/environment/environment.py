@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import platform
-import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 from pytest_prodready.environment import placeholders
-from pytest_prodready.environment.application import Application
 from pytest_prodready.environment.cache import Cache
 from pytest_prodready.environment.capabilities import configured
 from pytest_prodready.environment.certificates import Authority
@@ -19,11 +17,12 @@ from pytest_prodready.environment.given_application import GivenApplication
 from pytest_prodready.environment.local_parts import LocalParts
 from pytest_prodready.environment.logs import last_lines, tail
 from pytest_prodready.environment.recipe import Recipe, check_command
-from pytest_prodready.environment.roles import WayBack
+from pytest_prodready.environment.roles import ApplicationRole, WayBack
 from pytest_prodready.environment.runs import Run, sweep
 from pytest_prodready.environment.secrets import Redactor
 from pytest_prodready.environment.servers import Parts, Servers
 from pytest_prodready.environment.set_up import set_up
+from pytest_prodready.environment.values import for_this_process
 from pytest_prodready.errors import ApplicationError, ServerError
 from pytest_prodready.faults import FaultProxy
 from pytest_prodready.findings import Capability
@@ -46,7 +45,7 @@ class Environment:
         self.database: Database | None = None
         self.cache: Cache | None = None
         self.faults: FaultProxy | None = None
-        self.application: Application | None = None
+        self.application: ApplicationRole | None = None
         self.capabilities: frozenset[Capability] = frozenset()
         self.versions: Mapping[str, str] = {}
         self.redact = Redactor()
@@ -98,6 +97,8 @@ class Environment:
         files = sorted(self.run.folder.glob("*.log"))
         found = {file.stem: tail(file, KEPT_LOG_LINES) for file in files}
         elsewhere = self._servers.logs() if self._servers is not None else {}
+        if self.application is not None:
+            elsewhere[self.application.name] = self.application.log(KEPT_LOG_LINES)
         for name in elsewhere.keys() - found.keys():
             found[name] = last_lines(elsewhere[name], KEPT_LOG_LINES)
         return {name: self.redact(text) for name, text in sorted(found.items())}
@@ -174,21 +175,20 @@ class Environment:
         return ContainerParts(self.run, self.authority, self._settings, progress, kept=self._may_be_kept)
 
     def _start_service(self, progress: Progress) -> None:
-        service = self._settings.service
-        self._recipe = Recipe(
-            service, self._folder, self._values(), self._settings.health.readiness, self.redact
-        )
+        service, values = self._settings.service, for_this_process(self.database, self.cache)
+        self._recipe = Recipe(service, self._folder, values, self._settings.health.readiness, self.redact)
         if service.url is not None:
-            self.application = GivenApplication(self.run, self._recipe)
+            self.application = GivenApplication(self._recipe)
             progress(f"asking {self.application.base_url}")
             self.application.start()
             return
-        application = Application(self.run, self._recipe)
+        assert self._servers is not None
+        application = self._servers.parts.application(self._recipe, self.database, self.cache)
         self.application = application
         self._cleanup.callback(application.discard)
         self._cleanup.callback(application.stop, STOP_GRACE_S)
         try:
-            set_up(self.run, self._recipe, application.port, progress)
+            set_up(application, self._recipe, progress)
             progress(f"starting {service.name}")
             application.start()
         except ApplicationError as error:
@@ -207,25 +207,3 @@ class Environment:
             tried=[*error.tried, "PostgreSQL refused it:\n" + self.redact("\n".join(refusals))],
             remedy=error.remedy,
         )
-
-    def _values(self) -> dict[str, str]:
-        values = {"python": sys.executable}
-        if self.database is not None:
-            values |= _named("postgres", self.database)
-        if self.cache is not None:
-            values |= _named("redis", self.cache)
-        return values
-
-
-def _named(name: str, server: Database | Cache) -> dict[str, str]:
-    where = server.reached_at
-    values = {
-        "url": server.url(),
-        "host": where.host,
-        "port": str(where.port),
-        "password": server.password,
-        "ca_file": str(server.ca_file or ""),
-    }
-    if isinstance(server, Database):
-        values |= {"user": server.user, "database": server.name}
-    return {f"{name}.{part}": value for part, value in values.items()}

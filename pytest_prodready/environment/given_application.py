@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from urllib.parse import urlsplit
 
 import httpx
 
-from pytest_prodready.environment.application import Application
 from pytest_prodready.environment.recipe import Recipe
-from pytest_prodready.environment.runs import Run
+from pytest_prodready.environment.roles import ApplicationRole
+from pytest_prodready.environment.service import Endpoint
 from pytest_prodready.errors import ApplicationError
 
 ANSWER_WITHIN_S = 5.0
+USUAL_PORTS = {"http": 80, "https": 443}
 
 
-class GivenApplication(Application):
+class GivenApplication:
     """The service at [service] url."""
 
-    def __init__(self, run: Run, recipe: Recipe) -> None:
-        super().__init__(run, recipe)
-        run.ports.release(self.port)
+    def __init__(self, recipe: Recipe) -> None:
+        self.name = "service"
+        self._recipe = recipe
 
     @property
     def base_url(self) -> str:
@@ -27,9 +30,30 @@ class GivenApplication(Application):
         return str(self._recipe.service.url).rstrip("/")
 
     @property
+    def endpoint(self) -> Endpoint:
+        """Where it listens, as its address says."""
+        parts = urlsplit(self.base_url)
+        return Endpoint(parts.hostname or "", parts.port or USUAL_PORTS.get(parts.scheme, 0))
+
+    @property
+    def port(self) -> int:
+        """The port of that address."""
+        return self.endpoint.port
+
+    @property
+    def pid(self) -> int | None:
+        """Nobody knows its processes."""
+        return None
+
+    @property
     def alive(self) -> bool:
         """Whether it answers."""
         return self._silence() is None
+
+    @property
+    def repeatable(self) -> bool:
+        """There is only this one."""
+        return False
 
     def start(self) -> None:
         """Make sure that it answers."""
@@ -46,9 +70,34 @@ class GivenApplication(Application):
         """Make sure that it answers."""
         self.start()
 
-    def another(self) -> AbstractContextManager[Application]:
-        """Refused: only a service with a command can be started a second time."""
+    def terminate(self) -> None:
+        """It isn't ours to end."""
+
+    def stop(self, grace_s: float = 10.0) -> None:
+        """It isn't ours to end."""
+
+    def kill(self) -> int:
+        """It isn't ours to end."""
+        return 0
+
+    def processes(self) -> tuple[int, ...]:
+        """Nobody knows its processes."""
+        return ()
+
+    def connections_to(self, endpoints: Iterable[Endpoint]) -> None:
+        """Nobody knows its connections."""
+
+    def another(self) -> AbstractContextManager[ApplicationRole]:
+        """Refused: only a service that we start can be started a second time."""
         raise ApplicationError("A service given by url can't be started by us.", source="[service] url")
+
+    def log(self, lines: int) -> str:
+        """Its output goes elsewhere."""
+        return ""
+
+    def log_tail(self, lines: int = 20) -> str:
+        """Its output goes elsewhere."""
+        return ""
 
     def _silence(self) -> str | None:
         """Why there is no answer; None when there is one, whatever it says."""

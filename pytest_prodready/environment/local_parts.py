@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeVar
 
+from pytest_prodready.environment.application import Application
 from pytest_prodready.environment.binaries import find_postgres, find_redis
+from pytest_prodready.environment.cache import Cache
 from pytest_prodready.environment.certificates import Authority
+from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.postgres import PostgresServer
 from pytest_prodready.environment.postgres_config import Account, UserConfig
 from pytest_prodready.environment.proxy_process import ProxyProcess
+from pytest_prodready.environment.recipe import Recipe
 from pytest_prodready.environment.redis import RedisServer
 from pytest_prodready.environment.runs import Run
 from pytest_prodready.settings import PostgresSettings, RedisSettings, Settings
@@ -44,6 +48,10 @@ class LocalParts:
         proxy = ProxyProcess(self._run)
         self._pipes.append(proxy)
         return proxy
+
+    def application(self, recipe: Recipe, database: Database | None, cache: Cache | None) -> Application:
+        """The service as a process of this machine."""
+        return Application(self._run, recipe)
 
     def versions(self) -> dict[str, str]:
         """Nothing but the servers."""

@@ -33,6 +33,14 @@ class Recipe:
         """The folder that it runs in."""
         return (self.folder / self.service.cwd).resolve()
 
+    @property
+    def started_by(self) -> tuple[str, str]:
+        """What starts it, and the key that says so."""
+        for key in ("command", "image", "build", "url"):
+            if (value := getattr(self.service, key)) is not None:
+                return str(value), f"[service] {key}"
+        return "", "[service]"
+
     def variables(self, port: int) -> dict[str, str]:
         """[service] env, filled in."""
         values = {**self.values, "port": str(port)}
@@ -45,7 +53,21 @@ class Recipe:
         return {**inherited, **self.variables(port)}
 
     def words(self, command: str, port: int, key: str) -> list[str]:
-        """A command split as a shell would, filled in, and with a program that exists."""
+        """A command in words, with a program that exists on this machine."""
+        words = self.split(command, port, key)
+        path = self.environment(port)["PATH"]
+        if self._program(words[0], path) is None:
+            raise ConfigError(
+                f"The program {words[0]!r} was not found.",
+                value=command,
+                source=key,
+                tried=[f"PATH {path}", f"folder {self.cwd}"],
+                remedy="install it, give its path, or start a Python module by: {python} -m module …",
+            )
+        return words
+
+    def split(self, command: str, port: int, key: str) -> list[str]:
+        """A command split as a shell would, and filled in."""
         values = {**self.values, "port": str(port)}
         try:
             words = [fill(word, values) for word in shlex.split(command)]
@@ -53,15 +75,8 @@ class Recipe:
             raise ConfigError(
                 f"A command can't be split into words: {error}.", value=command, source=key
             ) from None
-        path = self.environment(port)["PATH"]
-        if not words or self._program(words[0], path) is None:
-            raise ConfigError(
-                f"The program {words[0]!r} was not found." if words else "The command is empty.",
-                value=command,
-                source=key,
-                tried=[f"PATH {path}", f"folder {self.cwd}"],
-                remedy="install it, give its path, or start a Python module by: {python} -m module …",
-            )
+        if not words:
+            raise ConfigError("The command is empty.", value=command, source=key)
         return words
 
     def _program(self, name: str, path: str) -> str | None:
@@ -70,17 +85,37 @@ class Recipe:
 
 def check_command(service: ServiceSettings, folder: Path) -> None:
     """Raise ConfigError for a folder or a program that doesn't exist, before anything is started."""
-    if service.command is None:
+    if service.url is not None:
         return
-    recipe = Recipe(service, folder, dict.fromkeys(FOR_SERVICE, "") | {"python": sys.executable})
+    recipe = Recipe(service, folder, dict.fromkeys(FOR_SERVICE, "-") | {"python": sys.executable})
     if not recipe.cwd.is_dir():
         raise ConfigError("The service's folder does not exist.", value=recipe.cwd, source="[service] cwd")
+    if service.in_container:
+        _check_container(recipe)
+        return
+    assert service.command is not None
     # Set-up may make the service's program, so then only its own first one has to be there.
     first, key = (
         *[(text, "[service] setup[0]") for text in service.setup[:1]],
         (service.command, "[service] command"),
     )[0]
     recipe.words(first, 0, key)
+
+
+def _check_container(recipe: Recipe) -> None:
+    """The same for a service whose programs are in an image."""
+    service = recipe.service
+    for number, command in enumerate(service.setup):
+        recipe.split(command, 0, f"[service] setup[{number}]")
+    if service.command is not None:
+        recipe.split(service.command, 0, "[service] command")
+    if service.build is not None and not (recipe.folder / service.build / "Dockerfile").is_file():
+        raise ConfigError(
+            "There is no Dockerfile to build the service's image from.",
+            value=(recipe.folder / service.build).resolve() / "Dockerfile",
+            source="[service] build",
+            remedy="name the folder that has it, relative to prodready.toml's; or an image by image = …",
+        )
 
 
 def _path(inherited: Mapping[str, str]) -> str:

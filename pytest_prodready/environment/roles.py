@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,6 +20,17 @@ class WayBack:
 
     listen_at: str
     known_as: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How the service's main process ended."""
+
+    status: int | None  # None: ended by a signal
+    signal: int | None
+    seconds: float
+    killed: bool  # it outlived the grace period
+    left: int  # further processes of its group that were still there and were ended
 
 
 class Server(Killable, Pausable, Protocol):
@@ -115,3 +128,63 @@ class ProxyRole(Protocol):
 
     def discard(self) -> None:
         """End it for good."""
+
+
+class ApplicationRole(Protocol):
+    """An instance of the service under test, wherever it runs."""
+
+    name: str
+
+    @property
+    def base_url(self) -> str:
+        """Where its requests go, without a slash at the end."""
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it is reached from here."""
+
+    @property
+    def port(self) -> int:
+        """The port of that address."""
+
+    @property
+    def pid(self) -> int | None:
+        """The main process, also after its end; None when there never was one of ours."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether there can be another instance of it at the same time."""
+
+    def start(self) -> None:
+        """Start it unless it runs, and wait until it is ready."""
+
+    def ensure_ready(self) -> None:
+        """Make it as good as new: start it again if it has died or doesn't get ready."""
+
+    def terminate(self) -> None:
+        """Ask the main process to end, as an orchestrator does; harmless when it has ended."""
+
+    def stop(self, grace_s: float = 10.0) -> Exit | None:
+        """Ask it to end, and end it by force after the grace; None when it was dead already."""
+
+    def kill(self) -> int:
+        """End all of its processes at once; returns how many there were."""
+
+    def processes(self) -> tuple[int, ...]:
+        """Its processes, as far as they live."""
+
+    def connections_to(self, endpoints: Iterable[Endpoint]) -> Mapping[int, frozenset[int]] | None:
+        """Which of its processes holds which connections to these addresses; None where nobody can tell."""
+
+    def another(self) -> AbstractContextManager[ApplicationRole]:
+        """A second instance of the same; ended on leaving."""
+
+    def log(self, lines: int) -> str:
+        """The last lines of its output, as they are."""
+
+    def log_tail(self, lines: int = 20) -> str:
+        """The last lines of its output, without passwords."""

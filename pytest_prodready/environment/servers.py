@@ -14,8 +14,10 @@ from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.given import given_cache, given_database
 from pytest_prodready.environment.postgres_config import Account, UserConfig
 from pytest_prodready.environment.reachable import check_postgres, check_redis
+from pytest_prodready.environment.recipe import Recipe
 from pytest_prodready.environment.roles import PostgresRole, ProxyRole, RedisRole
 from pytest_prodready.environment.secrets import Redactor, new_password
+from pytest_prodready.environment.started import StartedApplication
 from pytest_prodready.faults import FaultProxy, Proxied
 from pytest_prodready.settings import PostgresSettings, RedisSettings, Settings
 
@@ -34,6 +36,11 @@ class Parts(Protocol):
 
     def proxy(self) -> ProxyRole:
         """A fault proxy that is still to be started."""
+
+    def application(
+        self, recipe: Recipe, database: Database | None, cache: Cache | None
+    ) -> StartedApplication:
+        """The service, still to be started; the recipe is for this machine."""
 
     def versions(self) -> dict[str, str]:
         """What else belongs into the report."""

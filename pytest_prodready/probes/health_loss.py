@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from pytest_prodready.environment.application import Application
 from pytest_prodready.environment.environment import Environment
+from pytest_prodready.environment.roles import ApplicationRole
 from pytest_prodready.faults import Proxied
 from pytest_prodready.findings import Capability
 from pytest_prodready.probes.health import answer_to, known_secrets, wait_until
@@ -233,7 +233,7 @@ class _Watch:
             last_words=words,
         )
 
-    def _last_words(self, application: Application) -> str:
+    def _last_words(self, application: ApplicationRole) -> str:
         return self.environment.redact(application.log_tail(8))[-2000:]
 
 
@@ -258,7 +258,7 @@ def _all_up(answers: list[Answer]) -> bool:
     return len(answers) == BACK_IN_A_ROW and all(a.expected for a in answers)
 
 
-def steady(application: Application, answers: Iterable[Answer]) -> None:
+def steady(application: ApplicationRole, answers: Iterable[Answer]) -> None:
     """Leave a service behind that is ready; one that doesn't get ready by itself again is started anew."""
     last = [answer for answer in answers if answer.request == "readiness"][-1:]
     if last and not last[0].expected:
@@ -266,7 +266,7 @@ def steady(application: Application, answers: Iterable[Answer]) -> None:
     application.ensure_ready()
 
 
-def _is_same(application: Application | None, process: int | None) -> bool | None:
+def _is_same(application: ApplicationRole | None, process: int | None) -> bool | None:
     if application is None or process is None:
         return None
     return application.alive and application.pid == process

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from pytest_prodready.environment.application import Application
 from pytest_prodready.environment.database import Backend, Database
 from pytest_prodready.environment.environment import Environment
+from pytest_prodready.environment.roles import ApplicationRole
 from pytest_prodready.errors import ApplicationError, ProdreadyError
 from pytest_prodready.probes.holders import Usage, holders
 from pytest_prodready.probes.pool_hold import wait_until
@@ -66,7 +66,7 @@ class Recovery:
 class Scene:
     """The service under test, what it stands on, and the requests that take its connections."""
 
-    application: Application
+    application: ApplicationRole
     database: Database
     traffic: Traffic
     settings: Settings
@@ -172,7 +172,7 @@ def settle(scene: Scene) -> bool:
     return fresh
 
 
-def _start_anew(application: Application) -> None:
+def _start_anew(application: ApplicationRole) -> None:
     application.stop(grace_s=1.0)
     for _ in range(2):  # the first attempt ends what was left
         with suppress(ApplicationError):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from threading import Thread
 
-from pytest_prodready.environment.application import Application
+from pytest_prodready.environment.roles import ApplicationRole
 from pytest_prodready.probes.health import wait_until
 from pytest_prodready.probes.shutdown_ledger import Ledger, Tokens
 from pytest_prodready.probes.traffic import Answer, Traffic
@@ -49,19 +47,21 @@ class Exit:
 class Termination:
     """An instance that got SIGTERM under steady traffic on new connections."""
 
-    second_instance: bool  # False: the only one, since its port is fixed
+    second_instance: bool  # False: the only one, since there can't be another
     sent: tuple[Sent, ...]
     watched_s: float  # how long new requests were sent after the signal
     exit: Exit
     ledger: Ledger | None  # None: no [writes]
 
 
-def termination(application: Application, settings: Settings, progress: Callable[[str], None]) -> Termination:
+def termination(
+    application: ApplicationRole, settings: Settings, progress: Callable[[str], None]
+) -> Termination:
     """Send traffic and writes to an instance, then SIGTERM, and watch it until it is gone."""
+    second = application.repeatable
     with ExitStack() as stack:
         progress("starting another instance to end it under traffic")
-        second = settings.service.port is None
-        instance = stack.enter_context(instance_of(application, settings))
+        instance = stack.enter_context(instance_of(application))
         traffic = stack.enter_context(traffic_to(instance, settings))
         tokens = Tokens(settings.writes) if settings.writes is not None else None
         control = tokens.control(traffic) if tokens is not None else None
@@ -78,9 +78,9 @@ def termination(application: Application, settings: Settings, progress: Callable
 
 
 @contextmanager
-def instance_of(application: Application, settings: Settings) -> Iterator[Application]:
-    """An instance that may be ended: another one, or the only one where its port is fixed."""
-    if settings.service.port is None:
+def instance_of(application: ApplicationRole) -> Iterator[ApplicationRole]:
+    """An instance that may be ended: another one, or the only one where there can't be another."""
+    if application.repeatable:
         with application.another() as instance:
             yield instance
         return
@@ -92,7 +92,7 @@ def instance_of(application: Application, settings: Settings) -> Iterator[Applic
 
 
 @contextmanager
-def traffic_to(application: Application, settings: Settings) -> Iterator[Traffic]:
+def traffic_to(application: ApplicationRole, settings: Settings) -> Iterator[Traffic]:
     """Traffic to one instance."""
     traffic = Traffic(application.base_url, settings.requests)
     try:
@@ -104,15 +104,13 @@ def traffic_to(application: Application, settings: Settings) -> Iterator[Traffic
 class Ending:
     """An instance from SIGTERM to its end."""
 
-    def __init__(self, instance: Application) -> None:
+    def __init__(self, instance: ApplicationRole) -> None:
         self._instance = instance
-        self._main = instance.pid
         self._processes = len(instance.processes()) if instance.alive else 0
         self._main_gone_s: float | None = None
         self._all_gone_s: float | None = None
         self.signalled = time.monotonic()
-        if self._main is not None and instance.alive:
-            os.kill(self._main, signal.SIGTERM)
+        instance.terminate()
 
     def gone(self) -> bool:
         """Look whether the main process, and the whole group, are gone by now."""
@@ -147,7 +145,7 @@ class _Seen:
 
 
 def _under_traffic(
-    instance: Application,
+    instance: ApplicationRole,
     traffic: Traffic,
     settings: Settings,
     tokens: Tokens | None,

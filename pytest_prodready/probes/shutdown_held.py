@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 
-import psutil
-
-from pytest_prodready.environment.application import Application
 from pytest_prodready.environment.database import Database
+from pytest_prodready.environment.roles import ApplicationRole
 from pytest_prodready.probes.health import wait_until
 from pytest_prodready.probes.holders import Usage, holders
 from pytest_prodready.probes.shutdown import (
@@ -54,10 +52,11 @@ class Held:
     backends: int  # of the instance, before the signal
     left: tuple[Left, ...]
     looked_for_s: float
+    whose_is_known: bool = True  # False: those left may be the other instance's
 
 
 def held(
-    application: Application,
+    application: ApplicationRole,
     database: Database,
     settings: Settings,
     usage: tuple[Usage, ...],
@@ -65,11 +64,11 @@ def held(
 ) -> Held:
     """Hold requests of an instance by a lock, send SIGTERM, release the lock, read the answers."""
     requests = holders(settings.traffic, usage) or settings.traffic
-    second = settings.service.port is None
+    second = application.repeatable
     others = _pids(database) if second else frozenset()
     with ExitStack() as stack:
         progress("starting another instance to end it with requests in flight")
-        instance = stack.enter_context(instance_of(application, settings))
+        instance = stack.enter_context(instance_of(application))
         traffic = stack.enter_context(traffic_to(instance, settings))
         for request in requests:
             traffic.send(request, DEADLINE_S)
@@ -88,7 +87,8 @@ def held(
         # Before what is left of the instance is ended by us, unless it has to be.
         remaining = _left(database, backends) if exit_.main_gone_s is not None else None
     left, looked = remaining or _left(database, backends)
-    if second and left and len(database.backends()) <= _connections(application, database):
+    others_have = _connections(application, database) if second and left else 0
+    if others_have and len(database.backends()) <= others_have:
         left = ()  # the other instance opened them meanwhile
     return Held(
         second_instance=second,
@@ -100,6 +100,7 @@ def held(
         backends=len(backends),
         left=left,
         looked_for_s=looked,
+        whose_is_known=others_have is not None,
     )
 
 
@@ -154,12 +155,8 @@ def _left(database: Database, backends: frozenset[int]) -> tuple[tuple[Left, ...
     return ages, round(time.monotonic() - began, 2)
 
 
-def _connections(application: Application, database: Database) -> int:
-    """Connections that an instance holds to the database now, as far as its processes can be looked into."""
-    ports = {database.endpoint.port, *([database.proxied.port] if database.proxied is not None else [])}
-    count = 0
-    for pid in application.processes():
-        with suppress(psutil.Error):
-            seen = psutil.Process(pid).net_connections(kind="tcp")
-            count += sum(each.status == psutil.CONN_ESTABLISHED and each.raddr.port in ports for each in seen)
-    return count
+def _connections(application: ApplicationRole, database: Database) -> int | None:
+    """Connections that an instance holds to the database now; None where nobody can tell."""
+    places = {database.endpoint, database.reached_at, database.seen_at}
+    held = application.connections_to(places)
+    return None if held is None else sum(len(each) for each in held.values())

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
-from pytest_prodready.environment.application import Application
-from pytest_prodready.environment.roles import WayBack
+from pytest_prodready.environment.roles import ApplicationRole, WayBack
 from pytest_prodready.environment.service import Endpoint
 from pytest_prodready.errors import ProdreadyError
 from pytest_prodready.faults import Proxied
@@ -55,7 +54,7 @@ class Impersonation:
 class Scene:
     """The service, the requests that make it work, and whom to tell."""
 
-    application: Application
+    application: ApplicationRole
     traffic: Traffic
     settings: Settings
     progress: Callable[[str], None]
@@ -174,7 +173,7 @@ def _why_to_stop(seen: Sequence[CaseSeen]) -> str:
     return f"no connection came within {seen[0].seconds:.1f} s under requests"
 
 
-def _ready(application: Application) -> bool:
+def _ready(application: ApplicationRole) -> bool:
     try:
         application.ensure_ready()
     except ProdreadyError:

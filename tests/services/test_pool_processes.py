@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pytest_prodready.probes.pool_processes import sockets_to
+from pytest_prodready.environment.sockets import sockets_to
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc tells it on Linux only")
 

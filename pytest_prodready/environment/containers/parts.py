@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pytest_prodready.environment.application import Application
+from pytest_prodready.environment.cache import Cache
 from pytest_prodready.environment.certificates import Authority
 from pytest_prodready.environment.containers import images
 from pytest_prodready.environment.containers.engine import connect
@@ -9,8 +11,11 @@ from pytest_prodready.environment.containers.postgres import PostgresContainer
 from pytest_prodready.environment.containers.redis import RedisContainer
 from pytest_prodready.environment.containers.stage import Stage
 from pytest_prodready.environment.containers.toxiproxy import ToxiproxyContainer
+from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.postgres_config import Account, UserConfig
+from pytest_prodready.environment.recipe import Recipe
 from pytest_prodready.environment.runs import Run
+from pytest_prodready.environment.started import StartedApplication
 from pytest_prodready.settings import Settings
 
 
@@ -40,6 +45,12 @@ class ContainerParts:
     def proxy(self) -> ToxiproxyContainer:
         """A fault proxy that is still to be started; its image is there."""
         return ToxiproxyContainer(self.stage, self._image("toxiproxy"))
+
+    def application(
+        self, recipe: Recipe, database: Database | None, cache: Cache | None
+    ) -> StartedApplication:
+        """The service as a process of this machine."""
+        return Application(self.stage.run, recipe)
 
     def versions(self) -> dict[str, str]:
         """What runs the containers."""

@@ -166,8 +166,9 @@ def test_set_up(run: Run, tmp_path: Path) -> None:
     (tmp_path / "fail.py").write_text(f"import sys; print('{PASSWORD}'); sys.exit('no such table')")
     commands = ["touch made", "cp made copied", "{python} fail.py", "touch never"]
     said: list[str] = []
+    wanted = recipe(tmp_path, setup=commands)
     with pytest.raises(ApplicationError) as failed:
-        set_up(run, recipe(tmp_path, setup=commands), 1, said.append)
+        set_up(Application(run, wanted), wanted, said.append)
     assert (tmp_path / "copied").exists()
     assert not (tmp_path / "never").exists()
     assert len(said) == 3
@@ -190,11 +191,11 @@ def test_a_given_service(run: Run, tmp_path: Path) -> None:
     real = Application(run, recipe(tmp_path))
     real.start()
     service = settings_of(service={"command": None, "url": f"{real.base_url}/"}).service
-    given = GivenApplication(run, Recipe(service, tmp_path, {}))
+    given = GivenApplication(Recipe(service, tmp_path, {}))
     given.start()
     assert given.base_url == real.base_url
     assert given.alive
-    assert given.stop() is None
+    given.stop()
     assert real.alive
     real.kill()
     with pytest.raises(ApplicationError, match=r"does not answer(.|\n)*\[service\] url"):

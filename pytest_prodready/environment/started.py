@@ -1,0 +1,180 @@
+"""What all instances of the service that we start have in common."""
+
+from __future__ import annotations
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import TypeVar
+
+from pytest_prodready.environment.recipe import Recipe
+from pytest_prodready.environment.roles import ApplicationRole, Exit
+from pytest_prodready.environment.service import Endpoint
+from pytest_prodready.environment.waiting import Readiness
+from pytest_prodready.errors import ApplicationError
+
+POLL_S = 0.02
+Instance = TypeVar("Instance", bound="StartedApplication")
+
+
+class StartedApplication(ABC):
+    """An instance of the service that we start, and start again when it has died."""
+
+    def __init__(self, recipe: Recipe, name: str) -> None:
+        self.name = name
+        self._recipe = recipe
+        self._readiness: Readiness | None = None
+        self._others = 0
+        self._lock = threading.RLock()
+
+    @property
+    def base_url(self) -> str:
+        """Where its requests go, without a slash at the end."""
+        return f"http://{self.endpoint}"
+
+    @property
+    @abstractmethod
+    def endpoint(self) -> Endpoint:
+        """Where it is reached from here."""
+
+    @property
+    def port(self) -> int:
+        """The port of that address."""
+        return self.endpoint.port
+
+    @property
+    @abstractmethod
+    def pid(self) -> int | None:
+        """The main process, also after its end; None when there never was one."""
+
+    @property
+    @abstractmethod
+    def alive(self) -> bool:
+        """Whether the main process runs."""
+
+    @property
+    @abstractmethod
+    def repeatable(self) -> bool:
+        """Whether there can be another instance of it at the same time."""
+
+    @abstractmethod
+    def terminate(self) -> None:
+        """Ask the main process to end, as an orchestrator does; harmless when it has ended."""
+
+    @abstractmethod
+    def stop(self, grace_s: float = 10.0) -> Exit | None:
+        """Ask it to end, and end it by force after the grace; None when it was dead already."""
+
+    @abstractmethod
+    def kill(self) -> int:
+        """End all of its processes at once; returns how many there were."""
+
+    @abstractmethod
+    def discard(self) -> None:
+        """End it for good."""
+
+    @abstractmethod
+    def processes(self) -> tuple[int, ...]:
+        """Its processes, as far as they live."""
+
+    @abstractmethod
+    def connections_to(self, endpoints: Iterable[Endpoint]) -> Mapping[int, frozenset[int]] | None:
+        """Which of its processes holds which connections to these addresses; None where nobody can tell."""
+
+    @abstractmethod
+    def log(self, lines: int) -> str:
+        """The last lines of its output, as they are."""
+
+    @abstractmethod
+    def run_once(self, number: int, within_s: float) -> int | None:
+        """Run a set-up command in its place; returns the exit status, None when it was still running."""
+
+    @abstractmethod
+    def setup_log(self, number: int) -> str:
+        """What that command printed last."""
+
+    def start(self) -> None:
+        """Start it unless it runs, and wait until it is ready."""
+        with self._lock:
+            if not self.alive:
+                self._readiness = self._spawn()
+            self._wait_until_ready()
+
+    def ensure_ready(self) -> None:
+        """Start it again if it has died or doesn't get ready, so that it is as good as new."""
+        with self._lock:
+            if self.alive:
+                with suppress(ApplicationError):
+                    self._wait_until_ready()
+            self.start()
+
+    def another(self) -> AbstractContextManager[ApplicationRole]:
+        """A second instance of the same on a port of its own; ended on leaving."""
+        return self._another()
+
+    def log_tail(self, lines: int = 20) -> str:
+        """The last lines of its output, without passwords."""
+        return self._recipe.redact(self.log(lines))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
+
+    @abstractmethod
+    def _spawn(self) -> Readiness:
+        """Start the main process; returns what asks it whether it is ready."""
+
+    @abstractmethod
+    def _ended(self) -> str | None:
+        """How the main process has ended, as a verb with its object; None while it runs."""
+
+    @abstractmethod
+    def _like_this(self, name: str) -> StartedApplication:
+        """Another instance, not started yet; raises ConfigError where there can't be one."""
+
+    @contextmanager
+    def _another(self) -> Iterator[StartedApplication]:
+        self._others += 1
+        other = self._like_this(f"{self.name}-{self._others + 1}")
+        try:
+            other.start()
+            yield other
+        finally:
+            other.discard()
+
+    def _wait_until_ready(self) -> None:
+        assert self._readiness is not None
+        began = time.monotonic()
+        limit_s = self._recipe.service.ready_within_s
+        while not (self._readiness.reached() and self.alive):
+            waited = time.monotonic() - began
+            if not self.alive or waited > limit_s:
+                raise self._not_ready(self._readiness, waited)
+            time.sleep(POLL_S)
+
+    def _not_ready(self, asked: Readiness, waited: float) -> ApplicationError:
+        ended = self._ended()
+        self.kill()
+        printed = self.log_tail()
+        problem = (
+            f"The service was not ready after {waited:.1f} s: asked {asked}."
+            if ended is None
+            else f"The service {ended} after {waited:.1f} s, before it was ready."
+        )
+        value, source = self._recipe.started_by
+        return ApplicationError(
+            problem,
+            value=self._recipe.redact(value),
+            source=source,
+            tried=[f"its last output:\n{printed}" if printed else "it printed nothing"],
+            remedy=(
+                "[health] readiness names the path that answers 200 once it is ready: is it this one?"
+                if ended is None and asked.unknown_path
+                else self._advice(asked)
+            ),
+        )
+
+    def _advice(self, asked: Readiness) -> str:
+        """What to do about a service that doesn't get ready."""
+        return "run it by hand; a slow start needs a larger [service] ready_within_s"
