@@ -47,7 +47,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.gate: pyproject.toml | $(VENV)/bin/python
-	$(PIP) install -e '.[embedded,example]'
+	$(PIP) install -e '.[embedded,containers,example]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
