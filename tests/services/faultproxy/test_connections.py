@@ -10,11 +10,10 @@ import socket
 import threading
 import time
 
-import psutil
 import pytest
 
 from .conftest import Line
-from .peers import Control, Peer, Upstream, address_of, connected, eventually, is_refused
+from .peers import Control, Upstream, connected, eventually, is_refused
 
 
 def test_data_passes_unchanged_both_ways(line: Line) -> None:
@@ -220,53 +219,3 @@ def test_connections_are_told(builtin: Control, upstream: Upstream) -> None:
     with connected(listen) as client:
         assert client.ended()
     assert builtin.ask("GET", path).json["refused_upstream"] == 1
-
-
-def test_crowds_leave_no_descriptors(builtin: Control, upstream: Upstream) -> None:
-    """500 connections at once, again and again, leave the server as it was before."""
-    listen = builtin.create(upstream.address)["listen"]
-    server = psutil.Process(builtin.pid)
-    before = _descriptors(server)
-    for _ in range(8):
-        crowd = _crowd(listen, 500)
-        assert eventually(lambda: server.num_fds() == before + 2 * 500), (before, server.num_fds())
-        for client in crowd:
-            client.close()
-        for _ in range(500):  # they waited in the listener's backlog, costing this process nothing
-            upstream.listener.accept()[0].close()
-    assert eventually(lambda: server.num_fds() == before), (before, server.num_fds())
-
-
-def _descriptors(process: psutil.Process) -> int:
-    """How many there are once the last request's connection is closed."""
-    counts = [-1, process.num_fds()]
-
-    def steady() -> bool:
-        select.select([], [], [], 0.02)
-        counts.append(process.num_fds())
-        return len(set(counts[-4:])) == 1
-
-    assert eventually(steady)
-    return counts[-1]
-
-
-def _crowd(listen: str, size: int) -> list[Peer]:
-    return [Peer(socket.create_connection(address_of(listen), timeout=10)) for _ in range(size)]
-
-
-def test_stopped_crowd_leaves_no_descriptors(builtin: Control) -> None:
-    """Connections with stalled data, cut off by disabling, leave nothing either."""
-    listen = builtin.create(f"{builtin.host}:{builtin.port}")["listen"]
-    server = psutil.Process(builtin.pid)
-    before = _descriptors(server)
-    builtin.add("bandwidth", "upstream", rate=0)
-    crowd = _crowd(listen, 100)
-    for client in crowd:
-        client.send(b"stalled")
-    builtin.change("/proxies/p", enabled=False)
-    for client in crowd:
-        with contextlib.suppress(ConnectionResetError):
-            assert client.ended()
-        client.close()
-    builtin.change("/proxies/p", enabled=True)
-    assert eventually(lambda: server.num_fds() == before), (before, server.num_fds())
