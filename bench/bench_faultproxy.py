@@ -1,9 +1,10 @@
-"""Round trip and throughput of a direct connection, of Toxiproxy (if there is one), and of the fault proxy.
+"""What a direct connection, Toxiproxy (if there is one) and the fault proxy can do and cost, side by side.
 
-    python bench/bench_faultproxy.py [--rounds 3] [--trips 5000] [--megabytes 1000]
+    python bench/bench_faultproxy.py [--rounds 3] [--trips 5000] [--megabytes 1000] [--idle 400]
 
 The contenders take turns, so that a busy machine is equally unfair to all. Toxiproxy is the binary that
-PRODREADY_TOXIPROXY names, or `toxiproxy-server` on PATH.
+PRODREADY_TOXIPROXY names, or `toxiproxy-server` on PATH. Goals: 1.5 times its throughput, and no more
+added to the median round trip.
 """
 
 from __future__ import annotations
@@ -22,22 +23,37 @@ import time
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 
+import psutil
+
 from pytest_prodready.faults import FaultProxy, FaultProxyError
 
 SIZE = 100
 BLOCK = 256 * 1024
+DIRECT, THEIRS, OURS = "direct", "Toxiproxy", "fault proxy"
+ROUND_TRIP, THROUGHPUT = "round trip, µs", "throughput, MB/s"
 Address = tuple[str, int]
 
 
 def serve(ready: Connection) -> None:
-    """Echo what comes on connections that begin with `e`; read and count on those that begin with `s`."""
+    """Echo on connections that begin with `e`, read and count on `s`, and keep `i` as they are."""
+    kept = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
         ready.send(listener.getsockname()[1])
         while True:
             sock, _ = listener.accept()
-            with sock, contextlib.suppress(ConnectionError):
+            with contextlib.suppress(ConnectionError):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                (echo if sock.recv(1) == b"e" else sink)(sock)
+                kept.append(sock) if talk(sock) else sock.close()
+
+
+def talk(sock: socket.socket) -> bool:
+    """Do what the first byte says; whether the connection is to be kept."""
+    kind = sock.recv(1)
+    if kind == b"i":
+        sock.sendall(b"k")
+    else:
+        (echo if kind == b"e" else sink)(sock)
+    return kind == b"i"
 
 
 def echo(sock: socket.socket) -> None:
@@ -94,6 +110,28 @@ def connects_per_s(address: Address, count: int) -> float:
     return count / (time.perf_counter() - started)
 
 
+def idle_kb(server: psutil.Process, address: Address, count: int) -> float:
+    """How much memory the server takes for a connection that does nothing; it must give all back."""
+    before, descriptors = server.memory_info().rss, server.num_fds()
+    with contextlib.ExitStack() as stack:
+        for _ in range(count):
+            sock = stack.enter_context(socket.create_connection(address))
+            sock.sendall(b"i")
+            sock.recv(1)  # so that it is connected all the way
+        taken = server.memory_info().rss - before
+    wait_for(lambda: server.num_fds() <= descriptors)
+    return taken / count / 1000
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Until a condition comes true, ten seconds at most."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError("descriptors were not given back")
+        time.sleep(0.01)
+
+
 @contextlib.contextmanager
 def process(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
     """A server that ends with the block."""
@@ -108,35 +146,35 @@ def process(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextlib.contextmanager
-def builtin() -> Iterator[FaultProxy]:
+def builtin() -> Iterator[tuple[FaultProxy, psutil.Process]]:
     """The fault proxy."""
     with process([sys.executable, "-m", "pytest_prodready.faultproxy", "--port", "0"]) as server:
         assert server.stdout is not None
         told = json.loads(server.stdout.readline())
-        yield FaultProxy(told["host"], told["port"])
+        yield FaultProxy(told["host"], told["port"]), psutil.Process(server.pid)
 
 
 @contextlib.contextmanager
-def toxiproxy(binary: str) -> Iterator[FaultProxy]:
+def toxiproxy(binary: str) -> Iterator[tuple[FaultProxy, psutil.Process]]:
     """Toxiproxy, quiet, for its log costs time."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     os.environ["LOG_LEVEL"] = "fatal"
-    with process([binary, "-host", "127.0.0.1", "-port", str(port)]):
+    with process([binary, "-host", "127.0.0.1", "-port", str(port)]) as server:
         control = FaultProxy("127.0.0.1", port)
         while True:
             with contextlib.suppress(FaultProxyError):
                 control.version()
                 break
             time.sleep(0.02)
-        yield control
+        yield control, psutil.Process(server.pid)
 
 
 def measure(contenders: dict[str, Address], options: argparse.Namespace) -> dict[str, dict[str, list[float]]]:
     """All figures of all contenders, in turns."""
     figures: dict[str, Callable[[Address], float]] = {
-        "round trip, µs": lambda address: round_trip_us(address, options.trips),
-        "throughput, MB/s": lambda address: throughput_mb_s(address, options.megabytes),
+        ROUND_TRIP: lambda address: round_trip_us(address, options.trips),
+        THROUGHPUT: lambda address: throughput_mb_s(address, options.megabytes),
         "connections/s": lambda address: connects_per_s(address, options.connections),
     }
     seen: dict[str, dict[str, list[float]]] = {
@@ -158,6 +196,18 @@ def show(seen: dict[str, dict[str, list[float]]]) -> None:
         print(f"{name:<22}" + "".join(f"{cell:>22}" for cell in cells))
 
 
+def compare(seen: dict[str, dict[str, list[float]]]) -> None:
+    """The goals, by the median of the rounds."""
+
+    def median(name: str, figure: str) -> float:
+        return statistics.median(seen[name][figure])
+
+    times = median(OURS, THROUGHPUT) / median(THEIRS, THROUGHPUT)
+    added = [median(name, ROUND_TRIP) - median(DIRECT, ROUND_TRIP) for name in (OURS, THEIRS)]
+    print(f"throughput: {times:.2f} times Toxiproxy's (goal: 1.5)")
+    print(f"added to the round trip: {added[0]:.0f} µs, Toxiproxy {added[1]:.0f} µs (goal: no more)")
+
+
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -165,26 +215,37 @@ def main() -> None:
     parser.add_argument("--trips", type=int, default=5000)
     parser.add_argument("--megabytes", type=int, default=1000)
     parser.add_argument("--connections", type=int, default=500)
+    parser.add_argument("--idle", type=int, default=400)
     options = parser.parse_args()
-    ours, theirs = multiprocessing.Pipe()
-    server = multiprocessing.Process(target=serve, args=(theirs,), daemon=True)
+    here, there = multiprocessing.Pipe()
+    server = multiprocessing.Process(target=serve, args=(there,), daemon=True)
     server.start()
-    upstream = ("127.0.0.1", int(ours.recv()))
-    contenders: dict[str, Address] = {"direct": upstream}
-    binary = os.environ.get("PRODREADY_TOXIPROXY") or shutil.which("toxiproxy-server")
     with contextlib.ExitStack() as stack:
-        if binary:
-            proxied = stack.enter_context(toxiproxy(binary)).create("b", f"127.0.0.1:{upstream[1]}")
-            contenders["Toxiproxy"] = (proxied.host, proxied.port)
-        fault_proxy = stack.enter_context(builtin())
-        proxied = fault_proxy.create("b", f"127.0.0.1:{upstream[1]}")
-        contenders["fault proxy"] = (proxied.host, proxied.port)
-        slow = fault_proxy.create("s", f"127.0.0.1:{upstream[1]}")
-        stack.enter_context(slow.latency(ms=0))
-        contenders["fault proxy, 1 toxic"] = (slow.host, slow.port)
-        show(measure(contenders, options))
+        run(stack, ("127.0.0.1", int(here.recv())), options)
     server.terminate()
     server.join()
+
+
+def run(stack: contextlib.ExitStack, upstream: Address, options: argparse.Namespace) -> None:
+    """Start the contenders, measure and show."""
+    contenders: dict[str, Address] = {DIRECT: upstream}
+    servers: dict[str, psutil.Process] = {}
+    binary = os.environ.get("PRODREADY_TOXIPROXY") or shutil.which("toxiproxy-server")
+    starts = ({THEIRS: toxiproxy(binary)} if binary else {}) | {OURS: builtin()}
+    for name, start in starts.items():
+        control, servers[name] = stack.enter_context(start)
+        proxied = control.create("b", f"127.0.0.1:{upstream[1]}")
+        contenders[name] = (proxied.host, proxied.port)
+        slow = control.create("s", f"127.0.0.1:{upstream[1]}")
+        stack.enter_context(slow.latency(ms=0))
+        contenders[f"{name}, 1 toxic"] = (slow.host, slow.port)
+    idle = {name: idle_kb(server, contenders[name], options.idle) for name, server in servers.items()}
+    seen = measure(contenders, options)
+    show(seen)
+    if binary:
+        compare(seen)
+    for name, kb in idle.items():
+        print(f"{name}: {kb:.0f} kB for each of {options.idle} idle connections; no descriptor left")
 
 
 if __name__ == "__main__":
