@@ -14,7 +14,9 @@ from pytest_prodready.environment.containers.leftovers import LABEL
 from tests.gate import GateRun, node_ids, run_gate
 from tests.images.build import Images
 from tests.images.fixture import images
-from tests.specimens import SPECIMENS, Specimen
+from tests.images.variables import variables as image_variables
+from tests.same_reports import differences, lasting
+from tests.specimens import Specimen, all_specimens
 
 __all__ = ["images"]
 
@@ -37,30 +39,12 @@ DEFECTS = ("ssl-hba-trust", "ssl-service-verify-ca", "pool-overflows", "readines
 @pytest.fixture
 def variables(images: Images) -> dict[str, str]:
     """The variables that choose the images."""
-    return {
-        "PRODREADY_POSTGRES_IMAGE": images.postgres,
-        "PRODREADY_REDIS_IMAGE": images.redis,
-        "PRODREADY_TOXIPROXY_IMAGE": images.toxiproxy,
-        "TESTCONTAINERS_RYUK_DISABLED": "true",
-    }
+    return {**image_variables(images), "TESTCONTAINERS_RYUK_DISABLED": "true"}
 
 
 def on_containers(folder: Path, variables: Mapping[str, str], *arguments: str) -> GateRun:
     """The gate with an engine in sight: auto takes containers."""
     return run_gate(folder, *arguments, variables=variables, engine=True)
-
-
-def without_environment(report: dict[str, object]) -> dict[str, object]:
-    """What two runs of one state must have in common."""
-    findings = report["findings"]
-    assert isinstance(findings, list)
-    return {
-        **{key: report[key] for key in ("schema", "verdict", "target")},
-        "keys": sorted(report),
-        "findings": {
-            each["rule"]: (each["verdict"], each["level"], each["limits"], sorted(each)) for each in findings
-        },
-    }
 
 
 def test_both_backends_agree(tmp_path: Path, variables: dict[str, str]) -> None:
@@ -73,13 +57,13 @@ def test_both_backends_agree(tmp_path: Path, variables: dict[str, str]) -> None:
     report = contained.report
     local = run_gate(tmp_path, "--prodready-backend=processes", *nodes)
     assert local.code == 0, local.output
-    assert without_environment(report) == without_environment(local.report)
+    assert differences(lasting(report), lasting(local.report)) == []
     assert report["environment"]["backend"] == "containers"
     assert variables["PRODREADY_POSTGRES_IMAGE"] in report["environment"]["postgres"]["version"]
 
 
 @pytest.mark.parametrize(
-    "specimen", [each for each in SPECIMENS if each.name in DEFECTS], ids=lambda s: s.name
+    "specimen", [each for each in all_specimens() if each.name in DEFECTS], ids=lambda s: s.name
 )
 def test_a_defect_fails_its_rule(specimen: Specimen, tmp_path: Path, variables: dict[str, str]) -> None:
     """A defect is found on containers as well."""

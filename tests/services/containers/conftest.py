@@ -20,6 +20,7 @@ from pytest_prodready.environment.environment import Environment
 from pytest_prodready.settings import Settings
 from tests.images.build import Images
 from tests.images.fixture import images
+from tests.images.variables import variables
 
 __all__ = ["images"]
 
@@ -47,14 +48,8 @@ def settings_of(**tables: Any) -> Settings:
 
 
 def image_variables(images: Images) -> dict[str, str]:
-    """The environment variables that name the images."""
-    return {
-        "PRODREADY_POSTGRES_IMAGE": images.postgres,
-        "PRODREADY_REDIS_IMAGE": images.redis,
-        "PRODREADY_TOXIPROXY_IMAGE": images.toxiproxy,
-        "RYUK_CONTAINER_IMAGE": images.ryuk,
-        "TESTCONTAINERS_RYUK_DISABLED": "true",
-    }
+    """The environment variables that name the images, and leave the reaper out."""
+    return {**variables(images), "TESTCONTAINERS_RYUK_DISABLED": "true"}
 
 
 @pytest.fixture

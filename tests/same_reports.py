@@ -1,0 +1,54 @@
+"""Whether two runs of the gate on one state say the same; only their environments may differ.
+
+python -m tests.same_reports .prodready/runs/ONE .prodready/runs/OTHER
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def lasting(report: dict[str, Any]) -> dict[str, Any]:
+    """What two reports of one state must have in common: everything but environment, times and figures."""
+    findings = {
+        each["rule"]: {
+            **{key: each[key] for key in ("verdict", "level", "checklist", "limits", "limit", "missing")},
+            "keys": sorted(each),
+            "measurements": sorted(each["evidence"]),
+        }
+        for each in report["findings"]
+    }
+    common = {key: report[key] for key in ("schema", "verdict", "target", "errors")}
+    return {**common, "keys": sorted(report), "findings": findings}
+
+
+def differences(one: dict[str, Any], other: dict[str, Any], path: str = "") -> list[str]:
+    """Every place where they differ."""
+    if one == other:
+        return []
+    if not (isinstance(one, dict) and isinstance(other, dict)):
+        return [f"{path}: {one!r} and {other!r}"]
+    return [
+        difference
+        for key in sorted(one.keys() | other.keys())
+        for difference in differences(one.get(key), other.get(key), f"{path}.{key}".lstrip("."))  # type: ignore[arg-type]
+    ]
+
+
+def main() -> None:
+    """Compare two runs; ends with status 1 where they differ."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", type=Path, nargs=2)
+    one, other = (json.loads((folder / "report.json").read_text()) for folder in parser.parse_args().runs)
+    found = differences(lasting(one), lasting(other))
+    backends = [report["environment"]["backend"] for report in (one, other)]
+    print(f"{' and '.join(backends)}: {len(one['findings'])} findings, {len(found)} differences")
+    sys.exit("\n".join(found) if found else 0)
+
+
+if __name__ == "__main__":
+    main()
