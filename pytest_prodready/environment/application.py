@@ -18,7 +18,7 @@ from pytest_prodready.environment.recipe import Recipe
 from pytest_prodready.environment.roles import Exit
 from pytest_prodready.environment.runs import Run
 from pytest_prodready.environment.service import Endpoint
-from pytest_prodready.environment.started import POLL_S, StartedApplication
+from pytest_prodready.environment.started import POLL_S, StartedApplication, how_ended
 from pytest_prodready.environment.waiting import Readiness
 from pytest_prodready.errors import ConfigError
 
@@ -186,7 +186,7 @@ class Application(StartedApplication):
 
     def _ended(self) -> str | None:
         code = self._process.poll() if self._process else None
-        return None if code is None else _how(code)
+        return None if code is None else how_ended(code)
 
     def _family(self) -> list[psutil.Process]:
         """The processes of the main one's group, and its descendants."""
@@ -200,11 +200,3 @@ class Application(StartedApplication):
         elif psutil.pid_exists(main):
             return []  # the number, and so the group, is another program's by now
         return list(leftovers.of_groups([main]))
-
-
-def _how(code: int) -> str:
-    if code >= 0:
-        return f"ended with status {code}"
-    with suppress(ValueError):
-        return f"was ended by {signal.Signals(-code).name}"
-    return f"was ended by signal {-code}"

@@ -172,7 +172,9 @@ class Environment:
             ContainerParts,
         )
 
-        return ContainerParts(self.run, self.authority, self._settings, progress, kept=self._may_be_kept)
+        return ContainerParts(
+            self.run, self.authority, self._settings, self._folder, progress, kept=self._may_be_kept
+        )
 
     def _start_service(self, progress: Progress) -> None:
         service, values = self._settings.service, for_this_process(self.database, self.cache)

@@ -28,13 +28,14 @@ def choose(option: str, settings: Settings) -> Choice:
             source="--prodready-backend",
             remedy=f"choose one of {', '.join(BACKENDS)}",
         )
+    if settings.service.in_container:
+        return _for_a_container(option, settings)
     given = _given(settings)
     if option == "external":
         return _external(settings, given)
-    if option == "processes":
-        return Choice("processes", "chosen by --prodready-backend")
-    if option == "containers":
-        return Choice("containers", f"chosen by --prodready-backend, {_engine()}")
+    if option != "auto":
+        engine = f", {_engine()}" if option == "containers" else ""
+        return Choice(option, f"chosen by --prodready-backend{engine}")
     if given:
         return Choice("external", f"{' and '.join(given)} {'is' if len(given) == 1 else 'are'} given")
     try:
@@ -43,14 +44,39 @@ def choose(option: str, settings: Settings) -> Choice:
         return Choice("processes", f"no containers: {_why(reason)}")
 
 
+def _for_a_container(option: str, settings: Settings) -> Choice:
+    """Containers, for a service that is one; nothing else will do."""
+    key = f"[service] {'image' if settings.service.image else 'build'}"
+    if option not in ("auto", "containers"):
+        raise ConfigError(
+            f"{key} is a container, which the backend {option} doesn't start.",
+            value=option,
+            source="--prodready-backend",
+            remedy="use --prodready-backend=containers, or start the service by [service] command",
+        )
+    try:
+        engine = _engine()
+    except ProdreadyError as reason:
+        raise ConfigError(
+            f"{key} needs a Docker engine: {_why(reason)}.",
+            value=reason.value,
+            source=reason.source,
+            tried=reason.tried,
+            remedy="start one and let this user reach it, or start the service by [service] command",
+        ) from None
+    chosen = f"{key} is given" if option == "auto" else "chosen by --prodready-backend"
+    return Choice("containers", f"{chosen}, {engine} answers")
+
+
 def image_names(settings: Settings) -> list[str]:
-    """The images that the servers of this target would be started from."""
+    """The images that this target would be started from."""
     from pytest_prodready.environment.containers.images import chosen  # noqa: PLC0415 (an extra)
 
     wanted = {"postgres": postgres_origin(settings), "redis": redis_origin(settings)}
     images = chosen(settings)
     ours = [str(images[name]) for name, origin in wanted.items() if origin == "gate"]
-    return [*ours, str(images["toxiproxy"])] if ours else []
+    service = [settings.service.image] if settings.service.image else []
+    return [*service, *ours, *([str(images["toxiproxy"])] if ours else [])]
 
 
 def _engine() -> str:

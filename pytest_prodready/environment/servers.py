@@ -73,16 +73,16 @@ class Servers:
             self.given_database = given_database(postgres, folder, redact)
         if origins[1] == "external":
             self.given_cache = given_cache(redis, folder, redact)
-        if "gate" not in origins:
-            return
-        self.parts.open()
+        if "gate" in origins or settings.service.in_container:
+            self.parts.open()
         if origins[0] == "gate":
             self.postgres = self._postgres(settings, postgres, folder, redact)
         if origins[1] == "gate":
             password = new_password()
             redact.add(password)
             self.redis = self.parts.redis(password, tls=redis.tls)
-        self.proxy = self.parts.proxy()
+        if "gate" in origins:
+            self.proxy = self.parts.proxy()
 
     def jobs(self) -> list[Callable[[], None]]:
         """What to start; none waits for another."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -171,10 +172,19 @@ class StartedApplication(ABC):
             remedy=(
                 "[health] readiness names the path that answers 200 once it is ready: is it this one?"
                 if ended is None and asked.unknown_path
-                else self._advice(asked)
+                else self._advice(silent=ended is None and not asked.answered)
             ),
         )
 
-    def _advice(self, asked: Readiness) -> str:
+    def _advice(self, *, silent: bool) -> str:
         """What to do about a service that doesn't get ready."""
         return "run it by hand; a slow start needs a larger [service] ready_within_s"
+
+
+def how_ended(code: int) -> str:
+    """How a process ended: its status, or less than 0 for a signal."""
+    if code >= 0:
+        return f"ended with status {code}"
+    with suppress(ValueError):
+        return f"was ended by {signal.Signals(-code).name}"
+    return f"was ended by signal {-code}"

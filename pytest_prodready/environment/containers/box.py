@@ -116,6 +116,12 @@ class Box:
             else:
                 return
 
+    def renew(self) -> None:
+        """Put a new one in its place, at the same ports, as an orchestrator replaces one that died."""
+        with self._lock:
+            self._remove_container()
+            self._create()
+
     def start(self) -> None:
         """Start it again on the same data and ports."""
         with self._lock, explained(f"Starting the container of {self.plan.name}"):
@@ -161,12 +167,13 @@ class Box:
         with self._lock, explained(f"Resuming the container of {self.plan.name}"):
             self._thaw()
 
-    def logs(self) -> str:
-        """All that it has printed."""
+    def logs(self, lines: int | None = None) -> str:
+        """All that it has printed, or the last lines of it."""
         if self._made is None:
             return ""
         with suppress(docker.errors.NotFound), explained(f"Reading the log of {self.plan.name}"):
-            return bytes(self.container.logs()).decode("utf-8", "replace")
+            said = self.container.logs(tail="all" if lines is None else lines)
+            return bytes(said).decode("utf-8", "replace")
         return ""
 
     def remove(self) -> None:
@@ -174,17 +181,22 @@ class Box:
         with self._lock:
             if self._made is None:
                 return
-            if self._made._container is not None:
-                with (
-                    suppress(docker.errors.NotFound),
-                    explained(f"Removing the container of {self.plan.name}"),
-                ):
-                    self.container.remove(force=True, v=True)
-            self._made.get_docker_client().client.close()
-            self._made = None
+            self._remove_container()
             for port in self._published.values():
                 self._stage.run.ports.release(port)
             self._published = {}
+
+    def _remove_container(self) -> None:
+        if self._made is None:
+            return
+        if self._made._container is not None:
+            with (
+                suppress(docker.errors.NotFound),
+                explained(f"Removing the container of {self.plan.name}"),
+            ):
+                self.container.remove(force=True, v=True)
+        self._made.get_docker_client().client.close()
+        self._made, self.paused = None, False
 
     def _reserve_ports(self) -> None:
         if not self._stage.engine.direct:
@@ -195,6 +207,7 @@ class Box:
         with explained(f"Starting a container of {plan.image}", plan.image.source), unchanged_variables():
             made = DockerContainer(plan.image.name, docker_client_kw={"timeout": ASKED_WITHIN_S})
             self._made = made
+            made.image = plan.image.full_name
             made.with_name(f"prodready-{stage.run.id}-{plan.name}").with_envs(**plan.env)
             made.with_network(stage.network).with_network_aliases(self.alias)
             made.with_kwargs(labels=stage.labels, **self._entrypoint(), **plan.extra)

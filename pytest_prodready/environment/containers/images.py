@@ -35,6 +35,12 @@ class Image:
 
     name: str
     source: str
+    exact: bool = False  # named in full: not to be looked for at a mirror of Docker Hub
+
+    @property
+    def full_name(self) -> str:
+        """The name with the prefix that testcontainers puts before those of Docker Hub."""
+        return self.name if self.exact else testcontainers_config.hub_image_name_prefix + self.name
 
     def __str__(self) -> str:
         return self.name
@@ -57,7 +63,7 @@ def chosen(settings: Settings, variables: Mapping[str, str] = os.environ) -> dic
 
 def ensure(engine: Engine, image: Image, progress: Progress) -> None:
     """Pull the image unless the engine has it, and say how far that is."""
-    name = testcontainers_config.hub_image_name_prefix + image.name
+    name = image.full_name
     with explained(f"Looking for the image {name}", image.source):
         try:
             engine.api.images.get(name)
@@ -102,6 +108,6 @@ def _unavailable(image: Image, name: str, failure: Exception) -> ServerError:
         source=image.source,
         remedy=(
             "see that the name is right and the registry can be reached and read (docker pull says why not),"
-            " name an image that this engine has, or use --prodready-backend=processes"
+            " or name an image that this engine has"
         ),
     )

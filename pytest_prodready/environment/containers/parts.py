@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 from pytest_prodready.environment.application import Application
 from pytest_prodready.environment.cache import Cache
 from pytest_prodready.environment.certificates import Authority
 from pytest_prodready.environment.containers import images
+from pytest_prodready.environment.containers.application import ContainerApplication, Kit
+from pytest_prodready.environment.containers.application_image import ServiceImage, service_image
+from pytest_prodready.environment.containers.application_inside import inside
+from pytest_prodready.environment.containers.application_sockets import Lookout
 from pytest_prodready.environment.containers.engine import connect
 from pytest_prodready.environment.containers.postgres import PostgresContainer
 from pytest_prodready.environment.containers.redis import RedisContainer
@@ -22,17 +29,29 @@ from pytest_prodready.settings import Settings
 class ContainerParts:
     """Makes the servers of one run on a Docker engine; `open` before, `discard` after all of them."""
 
-    def __init__(
-        self, run: Run, authority: Authority, settings: Settings, progress: images.Progress, *, kept: bool
+    def __init__(  # noqa: PLR0913 (all that a run is made of)
+        self,
+        run: Run,
+        authority: Authority,
+        settings: Settings,
+        folder: Path,
+        progress: images.Progress,
+        *,
+        kept: bool,
     ) -> None:
         self._authority, self._progress = authority, progress
+        self._settings, self._folder = settings, folder
+        self._service: ServiceImage | None = None
         self._images = images.chosen(settings)
         self.stage = Stage(run, connect(), outlives_us=kept)
 
     def open(self) -> None:
-        """Make the network."""
+        """Make the network, and the service's image where it has one."""
         self._progress(f"making a network on {self.stage.engine}")
         self.stage.create()
+        service = self._settings.service
+        if service.in_container:
+            self._service = service_image(self.stage.engine, service, self._folder, self._progress)
 
     def postgres(self, account: Account, config: UserConfig) -> PostgresContainer:
         """A PostgreSQL that is still to be started; its image is there."""
@@ -49,12 +68,19 @@ class ContainerParts:
     def application(
         self, recipe: Recipe, database: Database | None, cache: Cache | None
     ) -> StartedApplication:
-        """The service as a process of this machine."""
-        return Application(self.stage.run, recipe)
+        """The service as a container, where an image is given, else as a process of this machine."""
+        if self._service is None:
+            return Application(self.stage.run, recipe)
+        values, files = inside(database, cache)
+        ours = database is not None and database.origin == "gate"
+        lookout = Lookout(self.stage, self._images["postgres"]) if ours else None
+        kit = Kit(self._service, files, lookout)
+        return ContainerApplication(self.stage, replace(recipe, values=values), kit)
 
     def versions(self) -> dict[str, str]:
         """What runs the containers."""
-        return {"engine": f"{self.stage.engine}, reached {self.stage.engine.reached}"}
+        found = {"engine": f"{self.stage.engine}, reached {self.stage.engine.reached}"}
+        return found if self._service is None else {**found, "service": str(self._service)}
 
     def outlive_us(self) -> None:
         """Containers do not end with us; the reaper was left out from the start."""

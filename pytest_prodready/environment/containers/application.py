@@ -1,0 +1,231 @@
+"""The service under test as a container."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_prodready.environment.containers.application_image import ServiceImage
+from pytest_prodready.environment.containers.application_sockets import Lookout
+from pytest_prodready.environment.containers.box import Box, File, Plan
+from pytest_prodready.environment.containers.failures import PortTaken, explained
+from pytest_prodready.environment.containers.stage import Stage
+from pytest_prodready.environment.logs import last_lines, tail
+from pytest_prodready.environment.recipe import Recipe
+from pytest_prodready.environment.roles import Exit
+from pytest_prodready.environment.service import Endpoint
+from pytest_prodready.environment.started import StartedApplication, how_ended
+from pytest_prodready.environment.waiting import Readiness, stays
+from pytest_prodready.errors import ApplicationError, ServerError
+
+KEPT_LINES = 5000
+SIGNALLED = 128  # and the signal's number: the exit status of a main process that a signal has ended
+HIGHEST_SIGNAL = 64
+# What runtimes say of a program that isn't there, isn't executable, or is for another processor.
+NO_PROGRAM = (
+    "executable file not found",
+    "no such file",
+    "permission denied",
+    "exec format",
+    "is a directory",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Kit:
+    """What all containers of the service are made from, and how to look into them."""
+
+    image: ServiceImage
+    files: tuple[File, ...]
+    lookout: Lookout | None  # None: there is no image to look from
+
+
+class ContainerApplication(StartedApplication):
+    """An instance of the service: a container of ours with a published port."""
+
+    def __init__(self, stage: Stage, recipe: Recipe, kit: Kit, name: str = "service") -> None:
+        super().__init__(recipe, name)
+        self._stage, self._kit = stage, kit
+        self._inside = kit.image.port(recipe.service)
+        self._box = Box(stage, self._plan(name, recipe.service.command, "[service] command", self._inside))
+        self._pid: int | None = None
+        self._earlier = ""  # what containers before this one have printed
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where its port is reached from here; the port in the container before there is one."""
+        return self._box.address(self._inside) if self._box.exists else Endpoint("", self._inside)
+
+    @property
+    def pid(self) -> int | None:
+        """The main process as the engine counts it, also after its end; None when there never was one."""
+        return self._pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the main process runs."""
+        return self._box.running
+
+    @property
+    def repeatable(self) -> bool:
+        """Every container has all ports for itself."""
+        return True
+
+    def terminate(self) -> None:
+        """The image's stop signal (SIGTERM unless it declares another) to the main process."""
+        if self._box.exists:
+            self._box.signal(self._kit.image.stop_signal)
+
+    def stop(self, grace_s: float = 10.0) -> Exit | None:
+        """The stop signal, and after the grace SIGKILL; None when it was dead already."""
+        with self._lock:
+            if not self.alive:
+                return None
+            began = time.monotonic()
+            self.terminate()
+            ended = self._box.wait(grace_s)
+            seconds = time.monotonic() - began
+            if not ended:
+                self._box.kill()
+            code = self._code()
+            # The system ends whatever else runs in a container together with its main process.
+            return Exit(
+                status=code if code >= 0 else None,
+                signal=-code if code < 0 else None,
+                seconds=round(seconds, 3),
+                killed=not ended,
+                left=0,
+            )
+
+    def kill(self) -> int:
+        """End all of its processes at once; returns how many there were."""
+        with self._lock:
+            count = len(self.processes())
+            if count:
+                self._box.kill()
+            return count
+
+    def discard(self) -> None:
+        """Remove it; its log stays in the run's folder."""
+        with self._lock:
+            if self._box.exists:
+                file = self._stage.run.folder / f"{self.name}.log"
+                _write(file, self.log(KEPT_LINES))
+                self._box.remove()
+
+    def processes(self) -> tuple[int, ...]:
+        """The processes in the container, by the numbers that the engine gives them."""
+        if not self.alive:
+            return ()
+        try:
+            with explained("Listing the processes of the service"):
+                found = self._box.container.top()
+            column = found["Titles"].index("PID")
+            return tuple(sorted(int(process[column]) for process in found["Processes"] or ()))
+        except (ServerError, ValueError, KeyError, TypeError):
+            # Ended meanwhile, or the engine can't list them: the main one is known.
+            return (self._pid,) if self._pid and self.alive else ()
+
+    def connections_to(self, endpoints: Iterable[Endpoint]) -> Mapping[int, frozenset[int]] | None:
+        """Which of its processes holds which connections to these addresses; None where nobody can tell."""
+        if self._kit.lookout is None or not self.alive:
+            return None
+        return self._kit.lookout.held(str(self._box.container.id), endpoints)
+
+    def log(self, lines: int) -> str:
+        """The last lines of its output, as they are."""
+        return last_lines(self._earlier + self._box.logs(lines), lines)
+
+    def run_once(self, number: int, within_s: float) -> int | None:
+        """Run a set-up command in a container like the service's; None when it was still running."""
+        key = f"[service] setup[{number}]"
+        command = self._recipe.service.setup[number]
+        box = Box(self._stage, self._plan(f"setup-{number}", command, key))
+        try:
+            self._begin(box.create, command, key)
+            status = box.state().get("ExitCode") if box.wait(within_s) else None
+            _write(self._setup_log(number), box.logs(KEPT_LINES))
+        finally:
+            box.remove()
+        return status
+
+    def setup_log(self, number: int) -> str:
+        """What that command printed last."""
+        return tail(self._setup_log(number))
+
+    def _setup_log(self, number: int) -> Path:
+        return self._stage.run.folder / f"setup-{number}.log"
+
+    def _plan(self, name: str, command: str | None, key: str, *ports: int) -> Plan:
+        words = self._recipe.split(command, self._inside, key) if command is not None else ()
+        return Plan(
+            name,
+            self._kit.image.image,
+            command=tuple(words),
+            env=self._recipe.variables(self._inside),
+            ports=ports,
+            files=self._kit.files,
+        )
+
+    def _like_this(self, name: str) -> ContainerApplication:
+        return ContainerApplication(self._stage, self._recipe, self._kit, name)
+
+    def _spawn(self) -> Readiness:
+        value, key = self._recipe.started_by
+        if self._box.exists:
+            self._earlier = f"{self.log(KEPT_LINES)}\n"
+            self._begin(self._box.renew, value, key)
+        else:
+            self._begin(self._box.create, value, key)
+        self._pid = int(self._box.state().get("Pid") or 0) or None
+        return Readiness([self._box.address(self._inside)], self._recipe.ready_path, stays)
+
+    def _begin(self, begin: Callable[[], None], command: str, key: str) -> None:
+        """Start a container; a program that can't be started is the command's fault, not the engine's."""
+        try:
+            begin()
+        except PortTaken:
+            raise
+        except ServerError as error:
+            said = str(error.value)
+            if "exec" not in said or not any(mark in said.lower() for mark in NO_PROGRAM):
+                raise
+            raise ApplicationError(
+                "The program can't be started in its container.",
+                value=self._recipe.redact(command),
+                source=key,
+                tried=[self._recipe.redact(said)],
+                remedy=(
+                    "see that the image has it on its PATH, executable, and for the engine's processor;"
+                    " the image's ENTRYPOINT comes before the command"
+                ),
+            ) from None
+
+    def _code(self) -> int:
+        """The exit status of the main process, or less than 0 for a signal."""
+        code = int(self._box.state().get("ExitCode") or 0)
+        return SIGNALLED - code if SIGNALLED < code <= SIGNALLED + HIGHEST_SIGNAL else code
+
+    def _ended(self) -> str | None:
+        state = self._box.state()
+        if state.get("Running"):
+            return None
+        if not state:
+            return "lost its container, which somebody removed,"
+        return "was ended for want of memory" if state.get("OOMKilled") else how_ended(self._code())
+
+    def _advice(self, *, silent: bool) -> str:
+        if not silent:
+            return super()._advice(silent=silent)
+        return (
+            f"in its container it has to listen on 0.0.0.0 (not on 127.0.0.1), port {self._inside};"
+            " [service] port names another; a slow start needs a larger ready_within_s"
+        )
+
+
+def _write(file: Path, text: str) -> None:
+    """For this user's eyes alone: it may hold passwords."""
+    file.touch(mode=0o600)
+    file.write_text(text)
