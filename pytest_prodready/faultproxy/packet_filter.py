@@ -39,6 +39,7 @@ def lose(sock: _Socket, fraction: float) -> None:
             sock.setsockopt(socket.SOL_SOCKET, _DETACH, 0)
             _notice_the_dead(sock)
         return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0)  # it is the peer who shall find us dead
     program = _drop_all() if fraction >= 1 else _drop_some(fraction)
     # The kernel copies the program during the call; until then it must stay where it is.
     code = array.array("B", b"".join(program))

@@ -218,6 +218,15 @@ def is_refused(listen: str) -> bool:
         return True
 
 
+def is_reset(listen: str) -> bool:
+    """Whether clients are accepted and then reset, be it in the middle of connecting."""
+    try:
+        with connected(listen) as client:
+            return client.was_reset()
+    except ConnectionResetError:
+        return True
+
+
 class Clock:
     """Seconds since it was made."""
 

@@ -40,7 +40,7 @@ def test_omitted_listen(control: Control) -> None:
         ("ours", "slicer", {"average_size": 10, "size_variation": -10}),
         ("toxiproxy", "bandwidth", {"rate": -1}),
         ("toxiproxy", "slicer", {}),
-        ("toxiproxy", "slicer", {"average_size": 10, "size_variation": 100}),
+        ("toxiproxy", "slicer", {"average_size": 10, "size_variation": 500}),
     ],
 )
 def test_deadly_attributes(
@@ -56,9 +56,11 @@ def test_deadly_attributes(
         return
     process = psutil.Process(control.pid)
     with connected(listen), contextlib.suppress(OSError):
-        upstream.accept().send(bytes(1000))
-        assert eventually(lambda: not _alive(process), 20)
-    assert not _alive(process)
+        served = upstream.accept()
+        served.send(bytes(1000))
+        # Where chance has a part in it, it may take more than the first data.
+        assert eventually(lambda: not _alive(process) or served.sock.send(bytes(1000)) < 1, 20)
+    assert eventually(lambda: not _alive(process))
 
 
 def _alive(process: psutil.Process) -> bool:

@@ -8,6 +8,8 @@ import struct
 
 import pytest
 
+from pytest_prodready.faultproxy import packet_filter
+
 from .conftest import Line
 from .peers import Peer, eventually
 
@@ -175,3 +177,15 @@ def test_impossible_loss_is_refused(lossy: Line, percent: int) -> None:
     """There is no more than all, and no less than nothing."""
     wish = {"type": "packet_loss", "attributes": {"percent": percent}}
     assert lossy.control.ask("POST", "/proxies/p/toxics", wish).status == 400
+
+
+@pytest.mark.usefixtures("lossy")
+def test_the_proxy_asks_for_the_dead_only_where_they_can_answer() -> None:
+    """Keepalive of our own would end a connection that is dropped a second time, so it rests meanwhile."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname()) as sock,
+    ):
+        for fraction, asks in ((1, 0), (0, 1), (0.5, 0)):
+            packet_filter.lose(sock, fraction)
+            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == asks
