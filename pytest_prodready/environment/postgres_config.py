@@ -17,6 +17,7 @@ Value = str | int | float | bool
 PRELOADED = ("pg_stat_statements", "auto_explain")
 PRELOAD_LINE = re.compile(r"^\s*shared_preload_libraries\s*=?\s*(?:'([^'\n]*)'|([^\s#']+))", re.I | re.M)
 
+OWN_LINE_MARK = "prodready_gate"  # a database that isn't there: it tells our line from the user's
 SOCKET_LINE = f"local all {SUPERUSER} scram-sha-256\n"
 
 # What a careful team would set in production; a user's own configuration may say otherwise.
@@ -119,10 +120,14 @@ def postgresql_conf(places: Mapping[str, Value], user: UserConfig) -> str:
 def pg_hba_conf(
     account: Account, user: UserConfig, *, own: str = SOCKET_LINE, network: str = f"{LOOPBACK}/32"
 ) -> str:
-    """All of pg_hba.conf: our superuser's line, then the user's lines, else one strict line."""
-    if user.hba is not None:
-        return own + user.hba.rstrip() + "\n"
-    return own + f'hostssl "{account.database}" "{account.user}" {network} scram-sha-256\n'
+    """All of pg_hba.conf: our superuser's lines, the user's, and last the service's way in from here.
+
+    Production's lines name production's addresses. Whatever they say about ours counts first.
+    """
+    theirs = "" if user.hba is None else user.hba.rstrip() + "\n"
+    mark = "" if user.hba is None else f",{OWN_LINE_MARK}"
+    line = f'hostssl "{account.database}"{mark} "{account.user}" {network} scram-sha-256\n'
+    return own + theirs + line
 
 
 def assignments(settings: Mapping[str, Value]) -> str:

@@ -10,6 +10,7 @@ import psycopg
 
 from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.environment import Environment
+from pytest_prodready.environment.postgres_config import OWN_LINE_MARK
 from pytest_prodready.environment.postgres_template import SUPERUSER
 from pytest_prodready.environment.service import Endpoint
 from pytest_prodready.findings import Capability
@@ -143,7 +144,7 @@ def hba(database: Database) -> Hba:
         rows = admin.execute(statement).fetchall()
     lines, ours = [], 0
     for number, kind, databases, users, address, netmask, method, error in rows:
-        if database.origin == "gate" and users == [SUPERUSER]:
+        if database.origin == "gate" and (users == [SUPERUSER] or OWN_LINE_MARK in (databases or ())):
             ours += 1
             continue
         lines.append(

@@ -16,6 +16,7 @@ from pytest_prodready.environment.ports import is_free
 from pytest_prodready.environment.runs import Run
 from pytest_prodready.errors import ApplicationError, ConfigError, ServerError
 from pytest_prodready.findings import Capability
+from pytest_prodready.settings import Settings
 
 from .conftest import Start, settings_of
 
@@ -139,14 +140,24 @@ def test_a_failed_start(
 
 def test_refusals_are_told(start: Start, tmp_path: Path) -> None:
     """When the server's hba refuses the service, the error of the service says so."""
+    (tmp_path / "pg_hba.conf").write_text("hostssl all all all reject\n")
+    with pytest.raises(ApplicationError, match=r"refused it(.|\n)*pg_hba.conf rejects connection"):
+        start(signing_in(tmp_path))
+
+
+def test_productions_addresses_keep_nobody_out(start: Start, tmp_path: Path) -> None:
+    """Lines for production's networks alone don't keep the service out of the gate's own server."""
     (tmp_path / "pg_hba.conf").write_text("hostssl all all 10.0.0.0/8 scram-sha-256\n")
-    client = "import os, psycopg; psycopg.connect(os.environ['DATABASE_URL'])"
-    (tmp_path / "client.py").write_text(client)
-    settings = settings_of(
+    start(signing_in(tmp_path))
+
+
+def signing_in(folder: Path) -> Settings:
+    """Settings with a set-up command that signs in, and with a pg_hba.conf."""
+    client = "import os, psycopg; psycopg.connect(os.environ['DATABASE_URL']).close()"
+    (folder / "client.py").write_text(client)
+    return settings_of(
         service={"env": DATABASE_URL, "setup": ["{python} client.py"]}, postgres={"hba": "pg_hba.conf"}
     )
-    with pytest.raises(ApplicationError, match=r"refused it(.|\n)*no pg_hba.conf entry"):
-        start(settings)
 
 
 def test_external_servers(environment: Environment, start: Start) -> None:
