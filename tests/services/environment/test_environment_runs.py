@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import random
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
@@ -46,12 +48,16 @@ OWNER = """
 """
 
 
-def owner(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """A process of its own that starts an environment."""
+SWEEP = "from pytest_prodready.environment.runs import sweep; sweep()"
+
+
+def owner(folder: Path, *arguments: str, temporary: Path | None = None) -> subprocess.Popen[str]:
+    """A process of its own that starts an environment, where nobody else sweeps if it has a folder for that."""
     script = textwrap.dedent(OWNER).replace("TINY", str(TINY)).replace("FOLDER", str(folder))
     root = str(Path(__file__).parents[3])
     command = [sys.executable, "-c", script, *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root)
+    variables = {**os.environ, **({"TMPDIR": str(temporary)} if temporary else {})}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root, env=variables)
     assert process.stdout is not None
     assert json.loads(process.stdout.readline()) == "starting"
     return process
@@ -93,15 +99,17 @@ def test_after_kill_9_at_any_moment(tmp_path: Path) -> None:
 
 def test_what_is_kept(tmp_path: Path) -> None:
     """A kept environment outlives its owner, and ends with the next sweep."""
-    process = owner(tmp_path, "keep")
-    assert process.stdout is not None
-    folder, ports = json.loads(process.stdout.readline())
-    assert process.wait(10) == 0
-    process.stdout.close()
-    assert all(answers(Endpoint("127.0.0.1", port)) for port in ports)
-    sweep()
-    assert not Path(folder).exists()
-    assert eventually(lambda: all(is_free(port) for port in ports))
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="pr-") as own:
+        Path(own).chmod(0o755)
+        process = owner(tmp_path, "keep", temporary=Path(own))
+        assert process.stdout is not None
+        folder, ports = json.loads(process.stdout.readline())
+        assert process.wait(10) == 0
+        process.stdout.close()
+        assert all(answers(Endpoint("127.0.0.1", port)) for port in ports)
+        subprocess.run([sys.executable, "-c", SWEEP], env={**os.environ, "TMPDIR": own}, check=True)
+        assert not Path(folder).exists()
+        assert eventually(lambda: all(is_free(port) for port in ports))
 
 
 def test_the_living_are_left_alone(run: Run) -> None:
