@@ -52,7 +52,7 @@ SWEEP = "from pytest_prodready.environment.runs import sweep; sweep()"
 
 
 def owner(folder: Path, *arguments: str, temporary: Path | None = None) -> subprocess.Popen[str]:
-    """A process of its own that starts an environment, where nobody else sweeps if it has a folder for that."""
+    """A process that starts an environment; in a folder where nobody else sweeps, if one is given."""
     script = textwrap.dedent(OWNER).replace("TINY", str(TINY)).replace("FOLDER", str(folder))
     root = str(Path(__file__).parents[3])
     command = [sys.executable, "-c", script, *arguments]
