@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from pytest_prodready.faults import FaultProxy, Proxied
 from tests.images.golang import toxiproxy_server
 
 from .peers import Control, Peer, Upstream, address_of, eventually
@@ -168,3 +169,23 @@ def our_line(ours: Control, upstream: Upstream) -> Iterator[Line]:
     """A proxy of the built-in server in front of an upstream."""
     with _line(ours, upstream) as opened:
         yield opened
+
+
+@pytest.fixture
+def faults(control: Control) -> Iterator[FaultProxy]:
+    """The control side of a server."""
+    with FaultProxy(control.host, control.port) as server:
+        yield server
+
+
+@pytest.fixture
+def proxied(faults: FaultProxy, upstream: Upstream) -> Proxied:
+    """An upstream behind a proxy of either server."""
+    return faults.create("db", upstream.address)
+
+
+@pytest.fixture
+def ours_proxied(ours: Control, upstream: Upstream) -> Iterator[Proxied]:
+    """An upstream behind a proxy of the built-in server."""
+    with FaultProxy(ours.host, ours.port) as server:
+        yield server.create("db", upstream.address)

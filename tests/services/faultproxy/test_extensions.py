@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +34,19 @@ def test_extensions_are_told(ours: Control) -> None:
     assert set(told["available"]) >= ANYWHERE
     assert set(told["available"]) | set(told["unavailable"]) == ANYWHERE | {"packet_loss", "new_unanswered"}
     assert all(len(reason) > 20 for reason in told["unavailable"].values())
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="these need Linux")
+def test_extensions_are_there_where_they_can_be(ours: Control) -> None:
+    """Linux lets every user leave clients unanswered, and those with CAP_NET_ADMIN drop packets."""
+    available = ours.ask("GET", "/prodready/extensions").json["available"]
+    assert "new_unanswered" in available
+    assert "packet_loss" in available or not _may_administer_networks()
+
+
+def _may_administer_networks() -> bool:
+    (effective,) = re.findall(r"^CapEff:\s*(\w+)$", Path("/proc/self/status").read_text(), re.MULTILINE)
+    return bool(int(effective, 16) >> 12 & 1)
 
 
 @pytest.mark.parametrize("path", ["/prodready/extensions", "/prodready/proxies", ADMISSION, TRAFFIC])

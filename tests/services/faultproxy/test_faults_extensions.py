@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import pytest
 
-from pytest_prodready.faults import FaultProxy, Proxied, UnsupportedFault, older_than, younger_than
+from pytest_prodready.faults import Proxied, UnsupportedFault, older_than, younger_than
 
+from .driven import joined, passes
 from .peers import Control, Peer, Upstream, eventually, is_refused, is_reset
-from .test_faults import joined, passes
 
 Fault = Callable[[Proxied], AbstractContextManager[object]]
 
@@ -30,26 +30,6 @@ FAULTS: dict[str, tuple[str, Fault]] = {
     "older_than": ("connection_age", lambda proxied: proxied.latency(1, only=older_than(1))),
     "younger_than": ("connection_age", lambda proxied: proxied.stalled(only=younger_than(0))),
 }
-
-
-@pytest.fixture
-def faults(control: Control) -> Iterator[FaultProxy]:
-    """The control side of a server."""
-    with FaultProxy(control.host, control.port) as server:
-        yield server
-
-
-@pytest.fixture
-def proxied(faults: FaultProxy, upstream: Upstream) -> Proxied:
-    """An upstream behind a proxy of either server."""
-    return faults.create("db", upstream.address)
-
-
-@pytest.fixture
-def ours_proxied(ours: Control, upstream: Upstream) -> Iterator[Proxied]:
-    """An upstream behind a proxy of the built-in server."""
-    with FaultProxy(ours.host, ours.port) as server:
-        yield server.create("db", upstream.address)
 
 
 @pytest.mark.parametrize("name", FAULTS)
