@@ -16,7 +16,7 @@ from pytest_prodready.conclusion import PROPERTY
 from pytest_prodready.configuration import load
 from pytest_prodready.environment import placeholders
 from pytest_prodready.environment.recipe import check_command
-from pytest_prodready.environment.select import choose
+from pytest_prodready.environment.select import Choice, choose
 from pytest_prodready.errors import ConfigError, ProdreadyError
 from pytest_prodready.findings import Finding, Rule
 from pytest_prodready.fixtures.session import TARGETS, Targets
@@ -26,6 +26,7 @@ from pytest_prodready.records import Record, new_run_id
 from pytest_prodready.reports import collect, json_report, terminal
 from pytest_prodready.reports.status import StatusLine
 from pytest_prodready.selection import asked_for, named_paths, named_targets
+from pytest_prodready.settings import Settings
 from pytest_prodready.suite import rule_of
 from pytest_prodready.target import EnvironmentBroken, Target, Unmeasured
 from pytest_prodready.verdicts import bypassed, lacking
@@ -73,9 +74,16 @@ def _make_target(state: Session, path: Path) -> Target:
     settings = load(path, profile=options.profile, variables=os.environ, assignments=options.assignments)
     placeholders.check(settings)
     check_command(settings.service, path.parent)
-    choice = choose(options.backend, settings)
+    choice = _choice(options, settings)
     record = Record.of(path.parent, state.run)
     return Target(path, settings, options, choice, record, state.status.update)
+
+
+def _choice(options: Options, settings: Settings) -> Choice:
+    """The backend that fits; while recorded measurements are judged, the one that they were made on."""
+    if options.judge is not None:
+        return Choice(str(Record(options.judge).read_run()["backend"]), "as recorded")
+    return choose(options.backend, settings)
 
 
 def unconfigure(config: pytest.Config) -> None:

@@ -13,6 +13,8 @@ from tests.targets import SMALL, small_target
 
 POSTGRES = SMALL.replace("[health]", 'env = { DATABASE_URL = "{postgres.url}" }\n[postgres]\n%s\n[health]', 1)
 
+IMAGE = '[service]\nname = "small"\nimage = "example/small:1"\n%s[health]\nliveness = "/live"\n'
+
 # name: (prodready.toml, further arguments, what the message must say)
 CASES: dict[str, tuple[str, list[str], list[str]]] = {
     "no toml": ("[service\n", [], ["isn't valid TOML", "prodready.toml:1"]),
@@ -23,6 +25,34 @@ CASES: dict[str, tuple[str, list[str], list[str]]] = {
     "out of range": (SMALL + "[pool]\nsize = 0\n", [], ["pool.size", "greater than or equal to 1"]),
     "no command": ('[service]\nname = "x"\n', [], ["give either command", "prodready.toml:1"]),
     "command and url": (SMALL.replace("[health]", 'url = "http://127.0.0.1:9"\n[health]'), [], ["exclude"]),
+    "image and url": (
+        IMAGE % 'url = "http://127.0.0.1:9"\n',
+        [],
+        ["image and url exclude", "prodready.toml:1"],
+    ),
+    "image and build": (IMAGE % 'build = "."\n', [], ["image and build exclude", "give one of them"]),
+    "image in capitals": (
+        IMAGE.replace("example", "Example") % "",
+        [],
+        ["service.image", "'Example/small:1'"],
+    ),
+    "arguments of no build": (IMAGE % "build_args = { BASE = 'x' }\n", [], ["build_args", "build"]),
+    "folder of an image": (IMAGE % 'cwd = "app"\n', [], ["cwd has no effect", "WORKDIR", "engine"]),
+    "no Dockerfile": (
+        IMAGE.replace('image = "example/small:1"', 'build = "app"') % "",
+        [],
+        ["no Dockerfile", "app/Dockerfile", "[service] build"],
+    ),
+    "image as a process": (
+        IMAGE % "",
+        ["--prodready-backend=processes"],
+        ["[service] image is a container", "processes", "--prodready-backend=containers"],
+    ),
+    "image without an engine": (
+        IMAGE % "",
+        [],
+        ["[service] image needs a Docker engine", "no socket", "/nonexistent/docker.sock"],
+    ),
     "bad name": (SMALL.replace('"small"', '"no spaces"'), [], ["service.name", "no spaces"]),
     "bad path": (SMALL.replace('"/live"', '"live"'), [], ["health.liveness", "'live'"]),
     "bad placeholder": (SMALL.replace("{port}", "{prt}"), [], ["{prt}", "{port}"]),

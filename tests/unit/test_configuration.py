@@ -98,6 +98,19 @@ def test_command_and_url_exclude_each_other(tmp_path: Path) -> None:
     assert "exclude each other" in refused(tmp_path, MINIMAL + 'url = "http://localhost:1"\n')
 
 
+def test_each_way_to_start_takes_the_place_of_another(tmp_path: Path) -> None:
+    """An image above takes the place of the command below, and the other way round; both together stay."""
+    image = {"PRODREADY_SERVICE__IMAGE": "shop:1"}
+    service = load(write(tmp_path, MINIMAL), variables=image).service
+    assert (service.command, service.image) == (None, "shop:1")
+    both = {**image, "PRODREADY_SERVICE__COMMAND": "serve"}
+    service = load(write(tmp_path, MINIMAL), variables=both).service
+    assert (service.command, service.image) == ("serve", "shop:1")
+    built = '[service]\nname = "shop"\nbuild = "."\nbuild_args = { A = "1" }\n'
+    service = load(write(tmp_path, built), variables={"PRODREADY_SERVICE__COMMAND": "serve"}).service
+    assert (service.command, service.build, service.build_args) == ("serve", None, {})
+
+
 def test_bypass_must_name_a_rule(tmp_path: Path) -> None:
     """A bypass of a rule that doesn't exist would silently do nothing: it is refused."""
     message = refused(tmp_path, MINIMAL + '[bypass]\n"pool.bounde" = "we know"\n')
