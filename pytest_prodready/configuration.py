@@ -97,7 +97,11 @@ def _without_rivals(data: dict[str, Any], above: Iterable[str]) -> dict[str, Any
     given, below = WAYS_TO_START.intersection(above), data.get("service")
     if not given or not isinstance(below, dict):
         return data
-    dropped = {*WAYS_TO_START - given, *({"build_args"} if "build" not in given else ())}
+    dropped = set(WAYS_TO_START - given)
+    if "build" not in given:
+        dropped.add("build_args")
+    if given & {"image", "build"} and "engine" not in below:
+        dropped.add("cwd")  # the command's
     return {**data, "service": {key: value for key, value in below.items() if key not in dropped}}
 
 

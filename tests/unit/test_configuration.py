@@ -106,6 +106,8 @@ def test_each_way_to_start_takes_the_place_of_another(tmp_path: Path) -> None:
     both = {**image, "PRODREADY_SERVICE__COMMAND": "serve"}
     service = load(write(tmp_path, MINIMAL), variables=both).service
     assert (service.command, service.image) == ("serve", "shop:1")
+    service = load(write(tmp_path, MINIMAL + 'cwd = "src"\n'), variables=image).service
+    assert service.cwd == Path()
     built = '[service]\nname = "shop"\nbuild = "."\nbuild_args = { A = "1" }\n'
     service = load(write(tmp_path, built), variables={"PRODREADY_SERVICE__COMMAND": "serve"}).service
     assert (service.command, service.build, service.build_args) == ("serve", None, {})

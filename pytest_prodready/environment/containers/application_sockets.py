@@ -29,7 +29,7 @@ class Lookout:
         """The inodes of each process' connections to these endpoints; None where it can't be seen."""
         try:
             addresses = self._addresses(endpoints)
-            return None if addresses is None else _read(self._look(container), addresses)
+            return None if addresses is None else read_look(self._look(container), addresses)
         except ServerError:
             return None
 
@@ -74,7 +74,7 @@ class Lookout:
         return found
 
 
-def _read(said: str, addresses: frozenset[Address]) -> Mapping[int, frozenset[int]] | None:
+def read_look(said: str, addresses: frozenset[Address]) -> Mapping[int, frozenset[int]] | None:
     """What the look has shown; None when a process didn't let itself be looked into."""
     if "Permission denied" in said or "Operation not permitted" in said or "/proc/1/fd:" not in said:
         return None

@@ -139,6 +139,7 @@ def test_in_time(end: Exit, verdict: Verdict, says: str) -> None:
     [
         (HELD, Verdict.PASSED),
         (replace(HELD, left=(Left("active", 3.0), Left("idle", 1.0))), Verdict.FAILED),
+        (replace(HELD, left=(Left("idle", 1.0),), whose_is_known=False), Verdict.INCONCLUSIVE),
         (replace(HELD, backends=0), Verdict.INCONCLUSIVE),
     ],
 )
