@@ -190,6 +190,15 @@ class HealthSettings(Table):
     grace_s: Seconds = 30.0
 
 
+class FailoverSettings(Table):
+    """[failover]: how long faults last, and the limits of the failover suite."""
+
+    outage_s: Seconds = 5.0
+    refuse_within_s: Seconds = 1.0
+    recover_within_s: Seconds = 3.0
+    deadline_s: Seconds = 10.0
+
+
 class Waiver(Table):
     """[[waivers]]: a finding accepted by a named person until a date."""
 
@@ -211,6 +220,7 @@ class Settings(Table):
     writes: WritesSettings | None = None
     ssl: SslSettings = SslSettings()
     pool: PoolSettings = PoolSettings()
+    failover: FailoverSettings = FailoverSettings()
     bypass: dict[str, Annotated[str, Field(min_length=3)]] = {}
     waivers: tuple[Waiver, ...] = ()
 

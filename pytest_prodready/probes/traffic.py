@@ -103,6 +103,17 @@ class Traffic:
         filled = with_token(request, token or new_token())
         return self._run(self._send(filled, deadline_s, time.monotonic(), keep=True)).result()
 
+    def ask_all(self, requests: Sequence[Request], deadline_s: float) -> tuple[Answer, ...]:
+        """Send these requests at once as they are, keep their bodies, and wait for all answers."""
+        began = time.monotonic()
+
+        async def launch() -> tuple[Answer, ...]:
+            return await _gather(
+                [asyncio.ensure_future(self._send(each, deadline_s, began, keep=True)) for each in requests]
+            )
+
+        return self._run(launch()).result()
+
     def burst(self, requests: Sequence[Request], count: int, deadline_s: float) -> tuple[Answer, ...]:
         """Send `count` requests at once, taking turns among those given, and wait for all answers."""
         return self.start(requests, count, deadline_s).join()

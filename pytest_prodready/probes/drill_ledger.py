@@ -1,0 +1,181 @@
+"""Writes with tokens of their own, sent all through a drill, and what is found of them afterwards."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+import psycopg
+
+from pytest_prodready.errors import ProdreadyError
+from pytest_prodready.probes.drill import Ledger
+from pytest_prodready.probes.traffic import Answer, Traffic, with_token
+from pytest_prodready.settings import Request, WritesSettings
+
+EVERY_S = 0.1
+READ_WITHIN_S = 5.0
+SETTLE_S = 3.0  # a read may lag behind an acknowledged write for so long
+AT_ONCE = 8
+RETRY_AFTER_S = 0.5
+ATTEMPTS = 8
+
+Rows = Callable[[str], Mapping[str, int]]
+
+
+@dataclass
+class Write:
+    """One write of the journal: written down before it is sent."""
+
+    token: str
+    answers: list[Answer] = field(default_factory=list)
+    acknowledged_at: float = 0.0
+
+    @property
+    def outcome(self) -> str:
+        """What its client knows: acknowledged, refused, or unknown (a 5xx may hide a commit)."""
+        if any(each.expected for each in self.answers):
+            return "acknowledged"
+        return "unknown" if not self.answers or any(_open(each) for each in self.answers) else "refused"
+
+
+class Journal:
+    """Sends a write every so often; with a key in a header, those without an answer are sent again."""
+
+    def __init__(self, traffic: Traffic, writes: WritesSettings, deadline_s: float) -> None:
+        self._traffic, self._writes, self._deadline_s = traffic, writes, deadline_s
+        self.prefix = f"prodready{secrets.token_hex(4)}x"
+        self.keyed = any("{token}" in value for value in writes.create.headers.values())
+        self._journal: list[Write] = []
+        self._numbers = itertools.count()
+        self._began = 0.0
+
+    @contextmanager
+    def written(self, began: float) -> Iterator[None]:
+        """Write until the block ends; then every write has its answer, or its deadline has passed."""
+        self._began = began
+        stop = threading.Event()
+        workers: list[threading.Thread] = []
+
+        def tick() -> None:
+            start = time.monotonic()
+            for number in itertools.count():
+                if stop.wait(max(0.0, start + number * EVERY_S - time.monotonic())):
+                    return
+                write = self._next()
+                worker = threading.Thread(target=self._send, args=(write, stop), daemon=True)
+                workers.append(worker)
+                worker.start()
+
+        ticking = threading.Thread(target=tick, name="prodready-journal", daemon=True)
+        ticking.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            ticking.join()
+            for worker in workers:
+                worker.join()
+
+    def try_one(self) -> str:
+        """Write one and read it back, and read one that was never written; returns what is wrong."""
+        write = self._next()
+        answer = self._once(write)
+        if not answer.expected:
+            return f"a write got {answer.status or answer.error}"
+        end = time.monotonic() + SETTLE_S
+        while not self._readable(write.token):
+            if time.monotonic() > end:
+                return "a write that was acknowledged can't be read back"
+        if self._readable(f"{self.prefix}99999"):
+            return "the answer to a read repeats a token that was never written"
+        return ""
+
+    def ledger(self, rows: Rows | None) -> Ledger:
+        """Read everything back, from the database and through the service."""
+        journal = list(self._journal)
+        by_outcome = {
+            outcome: [write for write in journal if write.outcome == outcome]
+            for outcome in ("acknowledged", "refused", "unknown")
+        }
+        found, read_from, doubt = self._found(by_outcome["acknowledged"], rows)
+        lost = [write for write in by_outcome["acknowledged"] if not found.get(write.token)]
+        return Ledger(
+            acknowledged=len(by_outcome["acknowledged"]),
+            refused=len(by_outcome["refused"]),
+            unknown=len(by_outcome["unknown"]),
+            retried=sum(len(write.answers) > 1 for write in journal),
+            lost=() if doubt else tuple(write.token for write in lost),
+            lost_at_s=() if doubt else tuple(round(write.acknowledged_at - self._began, 3) for write in lost),
+            twice=tuple(sorted(token for token, count in found.items() if count > 1)),
+            refused_but_there=sum(bool(found.get(write.token)) for write in by_outcome["refused"]),
+            unknown_but_there=sum(bool(found.get(write.token)) for write in by_outcome["unknown"]),
+            read_from=read_from,
+            doubt=doubt,
+        )
+
+    def _found(
+        self, acknowledged: Sequence[Write], rows: Rows | None
+    ) -> tuple[Mapping[str, int], tuple[str, ...], str]:
+        """How often each token is there: by the database where it holds them as such, else by the service."""
+        in_database: Mapping[str, int] = {}
+        with suppress(ProdreadyError, psycopg.Error):
+            in_database = rows(self.prefix) if rows is not None else {}
+        if in_database:
+            return in_database, ("database",), ""
+        by_service = self._through_the_service([write.token for write in acknowledged])
+        doubt = "" if by_service or not acknowledged else "no write could be read back"
+        return by_service, ("service",), doubt
+
+    def _through_the_service(self, tokens: Sequence[str]) -> dict[str, int]:
+        end = time.monotonic() + SETTLE_S
+        found: dict[str, int] = {}
+        missing = list(tokens)
+        while missing:
+            requests = [with_token(self._writes.read_back, token) for token in missing]
+            found |= {
+                token: 1 for token, there in zip(missing, self._read(requests, missing), strict=True) if there
+            }
+            missing = [token for token in missing if token not in found]
+            if time.monotonic() > end:
+                break
+        return found
+
+    def _read(self, requests: Sequence[Request], tokens: Sequence[str]) -> list[bool]:
+        answers: list[bool] = []
+        for start in range(0, len(requests), AT_ONCE):
+            batch = self._traffic.ask_all(requests[start : start + AT_ONCE], READ_WITHIN_S)
+            answers += [a.expected and t in a.body for a, t in zip(batch, tokens[start:], strict=False)]
+        return answers
+
+    def _readable(self, token: str) -> bool:
+        answer = self._traffic.send(self._writes.read_back, READ_WITHIN_S, token)
+        return answer.expected and token in answer.body
+
+    def _next(self) -> Write:
+        write = Write(f"{self.prefix}{next(self._numbers):05d}")
+        self._journal.append(write)
+        return write
+
+    def _send(self, write: Write, stop: threading.Event) -> None:
+        for _ in range(ATTEMPTS if self.keyed else 1):
+            answer = self._once(write)
+            # As a careful client does: what may or may not be there is sent again with the same key.
+            if not _open(answer) or stop.wait(RETRY_AFTER_S):
+                return
+
+    def _once(self, write: Write) -> Answer:
+        answer = self._traffic.send(self._writes.create, self._deadline_s, write.token)
+        write.answers.append(answer)
+        if answer.expected:
+            write.acknowledged_at = time.monotonic()
+        return answer
+
+
+def _open(answer: Answer) -> bool:
+    """Whether the write may be there although it wasn't acknowledged."""
+    return not answer.expected and (answer.status is None or answer.status >= 500)
