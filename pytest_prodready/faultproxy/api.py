@@ -153,6 +153,13 @@ class Api:
         proxy = await self.collection.create(bodies.decode(request.body), with_toxics=True)
         return _json(proxy.shown(), 201)
 
+    async def redirect(self, request: Request, at: dict[str, str]) -> Response:
+        """PATCH or POST /prodready/proxies/{proxy}."""
+        proxy = self.collection[at["proxy"]]
+        fields = bodies.as_fields(bodies.decode(request.body), "proxy")
+        await proxy.redirect(bodies.text(fields, "upstream", proxy.upstream))
+        return _json(proxy.shown())
+
     async def admission(self, request: Request, at: dict[str, str]) -> Response:
         """GET /prodready/proxies/{proxy}/admission."""
         return _json(self.collection[at["proxy"]].admission.shown())
@@ -194,6 +201,7 @@ _ROUTES = [
     ),
     _route("/prodready/extensions", GET=Api.extensions),
     _route("/prodready/proxies", POST=Api.create_with_toxics),
+    _route("/prodready/proxies/{proxy}", POST=Api.redirect, PATCH=Api.redirect),
     _route(
         "/prodready/proxies/{proxy}/admission",
         GET=Api.admission,

@@ -22,6 +22,7 @@ _EXTENSIONS: dict[str, Callable[[], str | None]] = {
     "open_delay": _anywhere,
     "upstream_down": _anywhere,
     "proxy_with_toxics": _anywhere,
+    "keep_live": _anywhere,
 }
 
 

@@ -66,6 +66,14 @@ class Proxy:
         elif not enabled:
             await self.stop()
 
+    async def redirect(self, upstream: str) -> None:
+        """Connect those who come from now on to another upstream; live connections stay where they are."""
+        self.upstream = upstream
+        if self.enabled:
+            self._outage.forget()
+            await self._look_at_upstream()
+            await self._apply_admission()
+
     async def start(self) -> None:
         """Listen; the address then tells the port that was chosen."""
         try:

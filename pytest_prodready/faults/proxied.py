@@ -171,11 +171,16 @@ class Proxied:
             yield
 
     @contextmanager
-    def upstream_switched(self, upstream: str) -> Iterator[None]:
-        """Send new connections to another upstream `host:port`; live ones are closed, both times."""
-        before = self.upstream
-        self._switch(upstream)
-        with then(lambda: self._switch(before)):
+    def upstream_switched(self, upstream: str, *, keep_live: bool = False) -> Iterator[None]:
+        """Send new connections to another upstream `host:port`; live ones are closed, both times.
+
+        With `keep_live`, an extension, they stay where they are instead, both times.
+        """
+        if keep_live:
+            self._extensions.require("keep_live")
+        before, place = self.upstream, "/prodready/proxies" if keep_live else "/proxies"
+        self._switch(upstream, place)
+        with then(lambda: self._switch(before, place)):
             yield
 
     def cut(self) -> None:
@@ -213,6 +218,6 @@ class Proxied:
             else:
                 self._proxy.disable()
 
-    def _switch(self, upstream: str) -> None:
-        self._http.ask("PATCH", f"/proxies/{self.name}", {"upstream": upstream})
+    def _switch(self, upstream: str, place: str) -> None:
+        self._http.ask("PATCH", f"{place}/{self.name}", {"upstream": upstream})
         self.upstream = upstream

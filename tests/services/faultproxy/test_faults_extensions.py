@@ -27,6 +27,7 @@ FAULTS: dict[str, tuple[str, Fault]] = {
     "reset": ("upstream_down", lambda proxied: proxied.reset_while_upstream_is_down()),
     "refused": ("upstream_down", lambda proxied: proxied.refused_while_upstream_is_down()),
     "total_bandwidth": ("total_bandwidth", lambda proxied: proxied.total_bandwidth(100)),
+    "keep_live": ("keep_live", lambda proxied: proxied.upstream_switched("127.0.0.1:9", keep_live=True)),
     "older_than": ("connection_age", lambda proxied: proxied.latency(1, only=older_than(1))),
     "younger_than": ("connection_age", lambda proxied: proxied.stalled(only=younger_than(0))),
 }
