@@ -31,12 +31,16 @@ def held(pids: Iterable[int], addresses: frozenset[Address]) -> Mapping[int, fro
 
 
 def addresses_of(endpoints: Iterable[Endpoint]) -> frozenset[Address]:
-    """The endpoints as sockets show them."""
-    return frozenset(
-        (str(found[4][0]), endpoint.port)
-        for endpoint in endpoints
-        for found in socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
-    )
+    """The endpoints as sockets show them; nobody here is connected to a name that nobody here knows."""
+    return frozenset(address for endpoint in endpoints for address in _resolved(endpoint))
+
+
+def _resolved(endpoint: Endpoint) -> frozenset[Address]:
+    try:
+        found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+    except socket.gaierror:
+        return frozenset()
+    return frozenset((str(each[4][0]), endpoint.port) for each in found)
 
 
 def sockets_to(pid: int, addresses: frozenset[Address]) -> frozenset[int]:

@@ -28,6 +28,7 @@ RULES = (
     "ssl.client-checks-name",
     "ssl.redis-encrypted",
     "pool.bounded",
+    "pool.fork-safe",
     "pool.recovers-after-exhaustion",
     "health.readiness-follows-database",
     "health.optional-redis",
