@@ -197,6 +197,15 @@ class FailoverSettings(Table):
     refuse_within_s: Seconds = 1.0
     recover_within_s: Seconds = 3.0
     deadline_s: Seconds = 10.0
+    stall_s: Seconds = 8.0  # at least deadline_s + 2
+    dead_peer_within_s: Seconds = 8.0
+    slow_s: Seconds = 5.0  # at least deadline_s + 2
+    slowdown: Annotated[float, Field(gt=1)] = 2.0
+    flaps: Annotated[int, Field(ge=2, le=100)] = 7
+    flap_s: Annotated[float, Field(ge=0.2, le=60)] = 1.0
+    accepts_per_s: Count = 150
+    long_outage_s: Seconds = 20.0
+    long_recover_within_s: Seconds = 5.0
 
 
 class Waiver(Table):

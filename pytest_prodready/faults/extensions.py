@@ -21,10 +21,15 @@ class Extensions:
 
     def require(self, name: str) -> None:
         """Raise unless this one works."""
-        available, unavailable = self._told
-        if name not in available:
-            reason = unavailable.get(name, "this server, be it Toxiproxy or an old one, doesn't know it")
+        if reason := self.why_not(name):
             raise UnsupportedFault(name, reason, self._http.url)
+
+    def why_not(self, name: str) -> str:
+        """Why this one doesn't work; empty when it does."""
+        available, unavailable = self._told
+        if name in available:
+            return ""
+        return unavailable.get(name, "this server, be it Toxiproxy or an old one, doesn't know it")
 
     @functools.cached_property
     def _told(self) -> tuple[frozenset[str], dict[str, str]]:

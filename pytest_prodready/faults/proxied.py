@@ -52,6 +52,10 @@ class Proxied:
         """Whether the server has this extension, and it works there."""
         return extension in self._extensions.names
 
+    def why_not(self, extension: str) -> str:
+        """Why the server doesn't have this extension, or why it doesn't work there; empty when it does."""
+        return self._extensions.why_not(extension)
+
     # What happens to data
 
     def latency(

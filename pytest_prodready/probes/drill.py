@@ -84,6 +84,7 @@ class Drill:
     marks: tuple[Mark, ...] = ()
     sent: tuple[Sent, ...] = ()  # by time
     health: tuple[Sent, ...] = ()  # request: liveness or readiness
+    writes: tuple[Sent, ...] = ()  # every attempt of the journal, by time
     ledger: Ledger | None = None  # None: no [writes]
     backends: tuple[Backends, ...] = ()
     accepted_at_s: tuple[float, ...] | None = None  # at the proxy; None: it can't tell
@@ -131,6 +132,10 @@ class Drill:
         answers = [each for each in self.after() if request is None or each.request == request]
         return first_of(answers, IN_A_ROW)
 
+    def write_recovered_at_s(self) -> float | None:
+        """The same for the writes of the journal."""
+        return first_of([each for each in self.writes if each.at_s >= self.healed_at_s], IN_A_ROW)
+
     @property
     def rto_from_heal_s(self) -> float | None:
         """From the end of the fault until service was restored; None: it never was."""
@@ -152,6 +157,13 @@ class Drill:
     def longest_silence_s(self) -> float:
         """The longest that any request was left without an answer."""
         return max((each.seconds for each in self.sent if each.at_s >= self.fault_at_s), default=0.0)
+
+    @property
+    def first_refusal_s(self) -> float | None:
+        """From the fault until the first request was told that it can't be served; None: none was."""
+        told = [each.ended_at_s for each in self.sent if each.refused_politely]
+        first = min((at for at in told if at >= self.fault_at_s), default=None)
+        return None if first is None else first - self.fault_at_s
 
     def of_health(self, check: str) -> tuple[Sent, ...]:
         """Questions to liveness or readiness from the fault on."""

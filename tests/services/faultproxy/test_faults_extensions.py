@@ -76,6 +76,7 @@ def test_fault_is_undone_after_an_error(ours_proxied: Proxied, ours: Control, na
 def test_unknown_extensions_are_not_supported(proxied: Proxied) -> None:
     """What nobody has heard of is no support for anything."""
     assert not proxied.supports("time_travel")
+    assert "doesn't know it" in proxied.why_not("time_travel")
 
 
 def test_dropped(ours_proxied: Proxied, upstream: Upstream) -> None:
