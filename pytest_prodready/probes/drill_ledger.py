@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import psycopg
 
 from pytest_prodready.errors import ProdreadyError
-from pytest_prodready.probes.drill import Ledger
+from pytest_prodready.probes.drill import Ledger, Sent
 from pytest_prodready.probes.traffic import Answer, Traffic, with_token
 from pytest_prodready.settings import Request, WritesSettings
 
@@ -33,6 +33,7 @@ class Write:
 
     token: str
     answers: list[Answer] = field(default_factory=list)
+    sent_at: list[float] = field(default_factory=list)  # monotonic, one for each answer
     acknowledged_at: float = 0.0
 
     @property
@@ -94,6 +95,16 @@ class Journal:
         if self._readable(f"{self.prefix}99999"):
             return "the answer to a read repeats a token that was never written"
         return ""
+
+    def attempts(self) -> tuple[Sent, ...]:
+        """Every attempt whose end is known, by time."""
+        seen = [
+            Sent("write", round(at - self._began, 4), round(a.seconds, 4), a.status, a.expected, a.error)
+            for write in list(self._journal)
+            for at, a in zip(list(write.sent_at), list(write.answers), strict=False)
+            if at >= self._began
+        ]
+        return tuple(sorted(seen, key=lambda each: each.at_s))
 
     def ledger(self, rows: Rows | None) -> Ledger:
         """Read everything back, from the database and through the service."""
@@ -169,7 +180,9 @@ class Journal:
                 return
 
     def _once(self, write: Write) -> Answer:
+        sent_at = time.monotonic()
         answer = self._traffic.send(self._writes.create, self._deadline_s, write.token)
+        write.sent_at.append(sent_at)
         write.answers.append(answer)
         if answer.expected:
             write.acknowledged_at = time.monotonic()

@@ -11,10 +11,11 @@ from functools import partial
 
 import psycopg
 
+from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.errors import ProdreadyError
 from pytest_prodready.faults import Proxied
-from pytest_prodready.probes.drill import IN_A_ROW, Backends, Drill, Ledger, Mark, Sent
+from pytest_prodready.probes.drill import IN_A_ROW, Backends, Drill, Ledger, Mark, Sent, first_of
 from pytest_prodready.probes.drill_ledger import Journal
 from pytest_prodready.probes.drill_rows import rows_with
 from pytest_prodready.probes.health import wait_until
@@ -60,6 +61,7 @@ class Fault:
     heals_inside: bool = False
     requests: tuple[Request, ...] = ()  # others than the declared traffic
     proxied: Proxied | None = None  # whose clients are counted: the database's unless given
+    rows_of: Database | None = None  # where the ledger is read: the service's database unless given
 
 
 @dataclass
@@ -163,6 +165,7 @@ class _Run:
             health=tuple(
                 sorted((s for each in self.health for s in self._sent(each())), key=lambda s: s.at_s)
             ),
+            writes=() if self.journal is None else self.journal.attempts(),
             ledger=ledger,
             backends=tuple(self.watched.backends),
             accepted_at_s=self._accepts(),
@@ -190,7 +193,7 @@ class _Run:
 
         def recovered() -> bool:
             after = [each for each in self._sent(self.answers()) if each.at_s >= healed]
-            return all(
+            return self._writes_recovered(healed) and all(
                 len(row := [each for each in after if each.request == label]) >= IN_A_ROW
                 and all(each.expected for each in row[-IN_A_ROW:])
                 for label in labels
@@ -198,6 +201,13 @@ class _Run:
 
         wait_until(time.monotonic() + self.fault.recover_s, recovered, every_s=0.1)
         wait_until(time.monotonic() + AFTER_S)
+
+    def _writes_recovered(self, healed: float) -> bool:
+        if self.journal is None:
+            return True
+        return (
+            first_of([each for each in self.journal.attempts() if each.at_s >= healed], IN_A_ROW) is not None
+        )
 
     def _sent(self, answers: Sequence[Answer]) -> tuple[Sent, ...]:
         shift = self.stream_began
@@ -210,7 +220,7 @@ class _Run:
         if self.journal is None:
             return None
         self.scene.progress(f"{self.fault.name}: reading the writes back")
-        database = self.scene.environment.database
+        database = self.fault.rows_of or self.scene.environment.database
         known = database if database is not None and database.has_admin else None
         return self.journal.ledger(None if known is None else partial(rows_with, known))
 
