@@ -50,6 +50,7 @@ class Capability(StrEnum):
     LIVENESS = "liveness"  # [health] liveness
     READINESS = "readiness"  # [health] readiness
     DEEP = "deep"  # [health] deep
+    STANDBY = "standby"  # [failover] standby: a standby of the gate's own can be promoted
     SERVER_HBA = "server-hba"  # [postgres] hba, or an external server
     SERVER_SETTINGS = "server-settings"  # [postgres] settings, or an external server
     SERVER_CERTIFICATE = "server-certificate"  # [postgres] certificate, or an external server

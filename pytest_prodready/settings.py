@@ -193,6 +193,7 @@ class HealthSettings(Table):
 class FailoverSettings(Table):
     """[failover]: how long faults last, and the limits of the failover suite."""
 
+    standby: Literal["asynchronous", "synchronous"] | None = None
     outage_s: Seconds = 5.0
     refuse_within_s: Seconds = 1.0
     recover_within_s: Seconds = 3.0
@@ -206,6 +207,8 @@ class FailoverSettings(Table):
     accepts_per_s: Count = 150
     long_outage_s: Seconds = 20.0
     long_recover_within_s: Seconds = 5.0
+    follow_within_s: Seconds = 10.0
+    lost_writes: Annotated[int, Field(ge=0)] = 0
 
 
 class Waiver(Table):

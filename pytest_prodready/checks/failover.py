@@ -58,7 +58,7 @@ def outage_is_survived(seen: Drill, settings: Settings) -> Finding:
 def crash_loses_no_write(seen: Drill, settings: Settings) -> Finding:
     """Every acknowledged write is there after a crash of the database."""
     rule = RULES["failover.crash-loses-no-write"]
-    if doubt := _ledger_doubt(seen):
+    if doubt := ledger_doubt(seen):
         return rule.inconclusive(doubt)
     ledger = seen.ledger
     assert ledger is not None
@@ -84,7 +84,7 @@ def crash_loses_no_write(seen: Drill, settings: Settings) -> Finding:
 def no_write_twice(seen: Drill, settings: Settings) -> Finding:
     """No token is there twice, after answers were lost and writes were sent again."""
     rule = RULES["failover.no-write-twice"]
-    if doubt := _ledger_doubt(seen):
+    if doubt := ledger_doubt(seen):
         return rule.inconclusive(doubt)
     ledger = seen.ledger
     assert ledger is not None
@@ -106,7 +106,7 @@ def no_write_twice(seen: Drill, settings: Settings) -> Finding:
     return rule.passed(f"{told}; none is there twice", limit=limit)
 
 
-def _ledger_doubt(seen: Drill) -> str:
+def ledger_doubt(seen: Drill) -> str:
     """Why nothing can be said of writes; empty when it can."""
     if seen.doubt:
         return seen.doubt

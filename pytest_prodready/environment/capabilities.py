@@ -34,6 +34,7 @@ def configured(settings: Settings, allow_destructive: bool = False) -> frozenset
         Capability.LIVENESS: settings.health.liveness is not None,
         Capability.READINESS: settings.health.readiness is not None,
         Capability.DEEP: settings.health.deep is not None,
+        Capability.STANDBY: postgres_origin(settings) == "gate" and settings.failover.standby is not None,
         **_of_postgres(settings),
         **_of_redis(settings),
         **_of_all_servers(settings, allow_destructive),
