@@ -18,7 +18,6 @@ def lasting(report: dict[str, Any]) -> dict[str, Any]:
         each["rule"]: {
             **{key: each[key] for key in ("verdict", "level", "checklist", "limits", "limit", "missing")},
             "keys": sorted(each),
-            "measurements": sorted(each["evidence"]),
         }
         for each in report["findings"]
     }
