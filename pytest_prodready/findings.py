@@ -38,12 +38,15 @@ class Capability(StrEnum):
     DATABASE = "database"  # a Postgres that the service uses
     REDIS = "redis"  # a Redis that the service uses
     REDIS_OPTIONAL = "redis-optional"  # [redis] optional = true: the service promises to live without it
+    REDIS_DISPENSABLE = "redis-dispensable"  # redis-optional, or a request that is cacheable
     REDIS_TLS = "redis-tls"  # [redis] tls = true
     FAULT_PROXY = "fault-proxy"  # the service reaches its servers through proxies
     ADMIN = "admin"  # a superuser's connection to the database
     DESTRUCTIVE = "destructive"  # the servers are ours, or the user allowed harm
     REQUESTS = "requests"  # [[requests]]: the service's traffic
     ERROR_REQUESTS = "error-requests"  # [[requests]] that expect an error (4xx or 5xx)
+    CACHEABLE = "cacheable"  # [[requests]] cacheable = true: Redis only makes it faster
+    COUNTER = "counter"  # [failover] counter: a number in Redis
     WRITES = "writes"  # [writes]: a create and its read_back
     POOL = "pool"  # [pool] size
     ENGINE = "engine"  # [service] engine: the pool, in process

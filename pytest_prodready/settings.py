@@ -111,6 +111,7 @@ class Request(Table):
     json_: Any = Field(default=None, alias="json")
     weight: Annotated[float, Field(gt=0)] = 1.0
     expect: tuple[Annotated[int, Field(ge=100, le=599)], ...] = ()
+    cacheable: bool = False  # Redis only makes it faster
 
     @field_validator("expect", mode="before")
     @classmethod
@@ -190,6 +191,17 @@ class HealthSettings(Table):
     grace_s: Seconds = 30.0
 
 
+class CounterSettings(Table):
+    """[failover] counter: a request that adds one to a number in Redis, and one that reads the number.
+
+    `value` names the number in the answer (`stats.views`), where that isn't its only one.
+    """
+
+    increment: Request
+    read: Request
+    value: str = ""
+
+
 class FailoverSettings(Table):
     """[failover]: how long faults last, and the limits of the failover suite."""
 
@@ -209,6 +221,11 @@ class FailoverSettings(Table):
     long_recover_within_s: Seconds = 5.0
     follow_within_s: Seconds = 10.0
     lost_writes: Annotated[int, Field(ge=0)] = 0
+    redis_outage_s: Seconds = 2.0  # dead, and as long again silent
+    redis_load: Annotated[float, Field(ge=1)] = 2.0  # times the statements of a request that isn't cached
+    crowd: Count = 40  # requests at once for what is cached
+    cold_loads: Count = 3  # by each process, for such a crowd on a cold cache
+    counter: CounterSettings | None = None
 
 
 class Waiver(Table):

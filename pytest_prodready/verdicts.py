@@ -16,12 +16,18 @@ MISSING_LINES: dict[Capability, str] = {
     Capability.DATABASE: '[service]\nenv = { DATABASE_URL = "{postgres.url}" }',
     Capability.REDIS: '[service]\nenv = { REDIS_URL = "{redis.url}" }',
     Capability.REDIS_OPTIONAL: "[redis]\noptional = true   # where the service serves without it",
+    Capability.REDIS_DISPENSABLE: "[redis]\noptional = true   # or cacheable = true in some of [[requests]]",
     Capability.REDIS_TLS: "[redis]\ntls = true",
     Capability.FAULT_PROXY: "(a server of our own: remove url from [postgres] or [redis])",
     Capability.ADMIN: '[postgres]\nadmin_url = "postgresql://…"   # a superuser',
     Capability.DESTRUCTIVE: "(--prodready-allow-destructive, since these servers are yours)",
     Capability.REQUESTS: '[[requests]]\npath = "/jobs?limit=20"',
     Capability.ERROR_REQUESTS: '[[requests]]\npath = "/jobs/0"\nexpect = 404',
+    Capability.CACHEABLE: '[[requests]]\npath = "/jobs/1"\ncacheable = true   # Redis only makes it faster',
+    Capability.COUNTER: (
+        '[failover]\ncounter = { increment = { method = "POST", path = "/jobs/1/views" },'
+        ' read = { path = "/jobs/1/views" } }'
+    ),
     Capability.WRITES: (
         '[writes]\ncreate = { method = "POST", path = "/jobs", json = { title = "{token}" } }\n'
         'read_back = { path = "/jobs?title={token}" }'

@@ -28,6 +28,8 @@ def configured(settings: Settings, allow_destructive: bool = False) -> frozenset
         Capability.PROCESS: settings.service.url is None,
         Capability.REQUESTS: bool(settings.traffic),
         Capability.ERROR_REQUESTS: bool(settings.errors),
+        Capability.CACHEABLE: any(request.cacheable for request in settings.traffic),
+        Capability.COUNTER: settings.failover.counter is not None,
         Capability.WRITES: settings.writes is not None,
         Capability.POOL: settings.pool.size is not None,
         Capability.ENGINE: settings.service.engine is not None,
@@ -68,6 +70,8 @@ def _of_redis(settings: Settings) -> dict[Capability, bool]:
     return {
         Capability.REDIS: origin is not None,
         Capability.REDIS_OPTIONAL: origin is not None and table.optional,
+        Capability.REDIS_DISPENSABLE: origin is not None
+        and (table.optional or any(request.cacheable for request in settings.traffic)),
         Capability.REDIS_TLS: origin is not None and (table.tls or by_url),
     }
 

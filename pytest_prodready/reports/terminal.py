@@ -36,7 +36,13 @@ OF_A_DATABASE = {
     Capability.SERVER_HBA,
     Capability.SERVER_SETTINGS,
 }
-OF_A_REDIS = {Capability.FAULT_PROXY, Capability.REDIS_OPTIONAL, Capability.REDIS_TLS, Capability.DESTRUCTIVE}
+OF_A_REDIS = {
+    Capability.FAULT_PROXY,
+    Capability.REDIS_OPTIONAL,
+    Capability.REDIS_DISPENSABLE,
+    Capability.REDIS_TLS,
+    Capability.DESTRUCTIVE,
+}
 WIDTH = 110
 LABEL = 10
 Word = tuple[str, str, tuple[str, dict[str, bool]]]

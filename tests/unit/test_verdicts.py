@@ -101,5 +101,5 @@ def test_lines_to_add_are_one_valid_document() -> None:
     lines = lines_to_add(Capability)
     data = tomllib.loads("\n".join(line for line in lines if not line.startswith("(")))
     assert data["service"]["env"] == {"DATABASE_URL": "{postgres.url}", "REDIS_URL": "{redis.url}"}
-    assert len(data["requests"]) == 2
+    assert len(data["requests"]) == 3
     assert lines.count("[postgres]") == 1
