@@ -10,6 +10,19 @@ CREATE = (
     "lambda connection: queries.create_job(connection, job, key))\n"
 )
 
+ACKNOWLEDGED_EARLY = Swap(
+    APP,
+    CREATE,
+    """        asyncio, job_id = __import__("asyncio"), 0
+
+        def later() -> None:
+            write = self.database.write(lambda connection: queries.create_job(connection, job, key))
+            asyncio.ensure_future(write).add_done_callback(lambda done: done.exception())
+
+        asyncio.get_running_loop().call_later(0.3, later)
+""",
+)
+
 SPECIMENS = (
     Specimen(
         name="failover-outage-is-an-internal-error",
@@ -28,20 +41,7 @@ SPECIMENS = (
         name="failover-acknowledged-before-commit",
         breaks="failover.crash-loses-no-write",
         says="acknowledged writes lost",
-        swaps=(
-            Swap(
-                APP,
-                CREATE,
-                """        asyncio, job_id = __import__("asyncio"), 0
-
-        def later() -> None:
-            write = self.database.write(lambda connection: queries.create_job(connection, job, key))
-            asyncio.ensure_future(write).add_done_callback(lambda done: done.exception())
-
-        asyncio.get_running_loop().call_later(0.3, later)
-""",
-            ),
-        ),
+        swaps=(ACKNOWLEDGED_EARLY,),
         still_passes=("health.liveness-answers",),
     ),
     Specimen(
