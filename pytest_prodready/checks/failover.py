@@ -44,7 +44,7 @@ def outage_is_survived(seen: Drill, settings: Settings) -> Finding:
     wrong = [
         ended(seen),
         f"{len(slow)} answers took longer than {limits.refuse_within_s:g} s" if slow else "",
-        f"{len(rude)} got {kinds(rude)}" if rude else "",
+        f"{kinds(rude)} instead of 503" if rude else "",
         not_back,
         liveness(seen, settings),
         readiness(seen, settings.health.fall_within_s),

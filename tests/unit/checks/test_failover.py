@@ -20,7 +20,7 @@ ASKED = {"request": "liveness", "status": 503, "expected": False}
     [
         (WELL, Verdict.PASSED, "49 x 503"),
         (drill(during={}), Verdict.INCONCLUSIVE, "every request was served"),
-        (drill(during={"status": 500}), Verdict.FAILED, "got 49 x 500"),
+        (drill(during={"status": 500}), Verdict.FAILED, "49 x 500 instead of 503"),
         (drill(during={"status": None, "error": "connection refused"}), Verdict.FAILED, "connection refused"),
         (drill(during={"status": 503, "seconds": 1.5}), Verdict.FAILED, "took longer than 1 s"),
         (drill(after={"status": 503}), Verdict.FAILED, "not served again 6.0 s after the heal"),
