@@ -232,16 +232,21 @@ def _until_answered(flight: Flight, within_s: float) -> Iterator[None]:
 
 
 def _references(here: Scene, usage: Sequence[Usage]) -> tuple[tuple[Request, ...], tuple[str, ...]]:
-    """Requests that run no statement: liveness, declared ones that a cache answers, an unknown path."""
+    """Requests that run no statement: liveness and an unknown path, else declared ones that a cache answers.
+
+    What the cache answers now may need the database in a moment, when it has expired.
+    """
     health = here.settings.health
     quiet = {each.request for each in usage if each.answered and each.statements < 0.1}
-    candidates = [
-        *([Request(path=health.liveness, name="liveness")] if health.liveness else []),
-        *(request for request in here.settings.traffic if request.label in quiet),
-        UNKNOWN,
-    ]
-    found = [request for request in candidates if _runs_no_statement(here, request)]
-    return tuple(found), tuple(each.label for each in candidates if each not in found)
+    liveness = [Request(path=health.liveness, name="liveness")] if health.liveness else []
+    cached = [request for request in here.settings.traffic if request.label in quiet]
+    tried: list[Request] = []
+    for candidates in ([*liveness, UNKNOWN], cached):
+        found = [request for request in candidates if _runs_no_statement(here, request)]
+        tried += [request for request in candidates if request not in found]
+        if found:
+            return tuple(found), tuple(each.label for each in tried)
+    return (), tuple(each.label for each in tried)
 
 
 def _runs_no_statement(here: Scene, request: Request) -> bool:
