@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from pytest_prodready.environment import placeholders
@@ -17,11 +17,13 @@ from pytest_prodready.environment.given_application import GivenApplication
 from pytest_prodready.environment.local_parts import LocalParts
 from pytest_prodready.environment.logs import last_lines, tail
 from pytest_prodready.environment.recipe import Recipe, check_command
+from pytest_prodready.environment.replica import RedisReplica, replicating
 from pytest_prodready.environment.roles import ApplicationRole, WayBack
 from pytest_prodready.environment.runs import Run, sweep
 from pytest_prodready.environment.secrets import Redactor
 from pytest_prodready.environment.servers import Parts, Servers
 from pytest_prodready.environment.set_up import set_up
+from pytest_prodready.environment.standby import Mode, Standby, streaming
 from pytest_prodready.environment.values import for_this_process
 from pytest_prodready.errors import ApplicationError, ServerError
 from pytest_prodready.faults import FaultProxy
@@ -112,6 +114,28 @@ class Environment:
         if self._servers is None or self._servers.proxy is None:
             raise ServerError("There is no fault proxy.")
         return self._servers.proxy.way_back()
+
+    @contextmanager
+    def standby(self, mode: Mode = "asynchronous") -> Iterator[Standby]:
+        """A streaming standby of the service's Postgres, as long as the block lasts."""
+        servers, database = self._servers, self.database
+        if servers is None or servers.postgres is None or servers.proxy is None or database is None:
+            raise ServerError("There is no Postgres of ours that a standby could follow.")
+        server = servers.parts.standby(servers.postgres)
+        self._cleanup.callback(server.discard)
+        with streaming(database, server, mode, servers.proxy) as standby:
+            yield standby
+
+    @contextmanager
+    def replica(self) -> Iterator[RedisReplica]:
+        """A replica of the service's Redis, as long as the block lasts."""
+        servers, cache = self._servers, self.cache
+        if servers is None or servers.redis is None or servers.proxy is None or cache is None:
+            raise ServerError("There is no Redis of ours that a replica could follow.")
+        server = servers.parts.replica(servers.redis)
+        self._cleanup.callback(server.discard)
+        with replicating(cache, server, servers.proxy) as replica:
+            yield replica
 
     def keep(self) -> tuple[str, ...]:
         """Leave everything running until the next run's sweep; returns how to reach it."""

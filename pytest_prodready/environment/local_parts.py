@@ -12,9 +12,11 @@ from pytest_prodready.environment.certificates import Authority
 from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.postgres import PostgresServer
 from pytest_prodready.environment.postgres_config import Account, UserConfig
+from pytest_prodready.environment.postgres_standby import StandbyServer
 from pytest_prodready.environment.proxy_process import ProxyProcess
 from pytest_prodready.environment.recipe import Recipe
-from pytest_prodready.environment.redis import RedisServer
+from pytest_prodready.environment.redis import RedisServer, ReplicaServer
+from pytest_prodready.environment.roles import PostgresRole, RedisRole
 from pytest_prodready.environment.runs import Run
 from pytest_prodready.settings import PostgresSettings, RedisSettings, Settings
 
@@ -42,6 +44,16 @@ class LocalParts:
         server = RedisServer(self._run, found, password, self._authority if tls else None)
         self._pipes.append(server)
         return server
+
+    def standby(self, primary: PostgresRole) -> StandbyServer:
+        """A PostgreSQL that will follow this one, of the same programs."""
+        assert isinstance(primary, PostgresServer)
+        return StandbyServer(self._run, self._authority, primary)
+
+    def replica(self, primary: RedisRole) -> ReplicaServer:
+        """A Redis that will follow this one, of the same program."""
+        assert isinstance(primary, RedisServer)
+        return ReplicaServer(self._run, primary, self._authority if primary.tls else None)
 
     def proxy(self) -> ProxyProcess:
         """A fault proxy that is still to be started."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from pytest_prodready.environment import leftovers
 from pytest_prodready.environment.binaries import PostgresBinaries
@@ -30,10 +31,12 @@ from pytest_prodready.environment.postgres_config import (
     Account,
     Layout,
     UserConfig,
+    Value,
     in_their_words,
     pg_hba_conf,
     postgresql_conf,
 )
+from pytest_prodready.environment.postgres_following import PASSFILE, passfile_line
 from pytest_prodready.environment.postgres_template import SUPERUSER, copy_template
 from pytest_prodready.environment.runs import Run
 from pytest_prodready.environment.secrets import new_password
@@ -48,18 +51,20 @@ STATEMENTS = "CREATE EXTENSION IF NOT EXISTS pg_stat_statements"
 class PostgresServer:
     """A PostgreSQL that can be stopped, killed, frozen and started again on the same data and address."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (the standby's by name)
         self,
         run: Run,
         binary: PostgresBinaries,
         authority: Authority,
         account: Account,
         config: UserConfig | None = None,
+        *,
+        name: str = "postgres",
     ) -> None:
         self.binary = binary
         self.account = account
-        self.folder = run.subfolder("postgres", for_server=True)
-        self.log_file = run.folder / "postgres.log"
+        self.folder = run.subfolder(name, for_server=True)
+        self.log_file = run.folder / f"{name}.log"
         self.admin_password = new_password()
         self.paused = False
         self._run, self._config = run, config or UserConfig()
@@ -97,10 +102,7 @@ class PostgresServer:
     def create(self) -> None:
         """Make its data directory, start it, and make the service's role and database."""
         template_password = copy_template(self.binary, self._layout.data)
-        self._layout.ident.touch()
-        self._layout.hba.write_text(pg_hba_conf(self.account, self._config))
-        certificate = self._layout.certificate
-        give_to_server_user(self._layout.ident, self._layout.hba, certificate.cert_file, certificate.key_file)
+        self._write_access()
         self._start_on_free_port()
         try:
             self._set_up(template_password)
@@ -118,11 +120,11 @@ class PostgresServer:
             if self.alive:
                 return
             conf = self.folder / "postgresql.conf"
-            conf.write_text(postgresql_conf(self._layout.settings(), self._config))
+            conf.write_text(postgresql_conf(self._places(), self._config))
             give_to_server_user(conf)
             self._process = self._run.spawn(
                 [self.binary.folder / "postgres", "-D", self._layout.data, "-c", f"config_file={conf}"],
-                env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", **self.binary.env},
+                env=self._env(),
                 cwd=self.folder,
                 log=self.log_file,
                 as_server=True,
@@ -206,6 +208,16 @@ class PostgresServer:
             autocommit=True,
         )
 
+    def followed_by(self, name: str) -> str:
+        """The primary_conninfo of a server of the same run that follows this one, by the Unix socket."""
+        return make_conninfo(
+            host=str(self._layout.socket),
+            port=self._layout.port,
+            user=SUPERUSER,
+            passfile=str(self.folder / PASSFILE),
+            application_name=name,
+        )
+
     def log_tail(self, lines: int = 20) -> str:
         """The last lines of its log."""
         return tail(self.log_file, lines)
@@ -219,6 +231,23 @@ class PostgresServer:
 
     def __repr__(self) -> str:
         return f"<PostgresServer {self.binary} at {self.endpoint}>"
+
+    def _places(self) -> dict[str, Value]:
+        """The settings that are this server's own."""
+        return self._layout.settings()
+
+    def _env(self) -> dict[str, str]:
+        return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", **self.binary.env}
+
+    def _write_access(self) -> None:
+        """Write who may come in, and how another server of this run does."""
+        layout, passfile = self._layout, self.folder / PASSFILE
+        layout.ident.touch()
+        layout.hba.write_text(pg_hba_conf(self.account, self._config))
+        passfile.touch(mode=0o600)
+        passfile.write_text(passfile_line(self.admin_password))
+        certificate = layout.certificate
+        give_to_server_user(layout.ident, layout.hba, passfile, certificate.cert_file, certificate.key_file)
 
     def _set_up(self, template_password: str) -> None:
         with self.connect("postgres", password=template_password) as admin:

@@ -18,7 +18,7 @@ PRELOADED = ("pg_stat_statements", "auto_explain")
 PRELOAD_LINE = re.compile(r"^\s*shared_preload_libraries\s*=?\s*(?:'([^'\n]*)'|([^\s#']+))", re.I | re.M)
 
 OWN_LINE_MARK = "prodready_gate"  # a database that isn't there: it tells our line from the user's
-SOCKET_LINE = f"local all {SUPERUSER} scram-sha-256\n"
+SOCKET_LINE = f"local all,replication {SUPERUSER} scram-sha-256\n"
 
 # What a careful team would set in production; a user's own configuration may say otherwise.
 DEFAULTS: Mapping[str, Value] = {
@@ -103,6 +103,8 @@ def postgresql_conf(places: Mapping[str, Value], user: UserConfig) -> str:
         "ssl_crl_file": "",
         "ssl_crl_dir": "",
         "ssl_dh_params_file": "",
+        # Production's names are of servers that aren't here: every commit would wait for them.
+        "synchronous_standby_names": "",
         "shared_preload_libraries": ",".join(preloaded(user.settings)),
         "pg_stat_statements.track": "all",
         "logging_collector": False,

@@ -6,12 +6,13 @@ import os
 import shutil
 import subprocess
 import time
+from contextlib import AbstractContextManager
 
 from pytest_prodready.environment.announced import announced_port, module, module_environment, standard_input
 from pytest_prodready.environment.binaries import system_hidden
 from pytest_prodready.environment.logs import tail
 from pytest_prodready.environment.ports import LOOPBACK, answers
-from pytest_prodready.environment.roles import WayBack
+from pytest_prodready.environment.roles import Server, WayBack
 from pytest_prodready.environment.runs import Run, close_pipes
 from pytest_prodready.environment.service import Endpoint
 from pytest_prodready.errors import ServerError
@@ -54,6 +55,11 @@ class ProxyProcess:
     def inside(self, name: str) -> Endpoint:
         """Where a proxy is reached by the service: where everybody reaches it."""
         return self._reached[name]
+
+    def rerouted(self, proxied: Proxied, old: Server, new: Server) -> AbstractContextManager[None]:
+        """Let new connections reach another server while live ones stay; our own proxy can do that."""
+        proxied.require("keep_live")
+        return proxied.upstream_switched(str(new.upstream), keep_live=True)
 
     def way_back(self) -> WayBack:
         """How it reaches a server in this process: on loopback, like all of us."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import threading
 import time
@@ -24,21 +25,41 @@ READY_WITHIN_S = 20.0
 PORT_ATTEMPTS = 3
 
 
+def common_lines(password: str) -> list[str]:
+    """The lines of redis.conf that are the same wherever it runs: nothing is kept, replicas come at once."""
+    return [
+        f"requirepass {password}",
+        f"masterauth {password}",
+        "repl-diskless-sync-delay 0",
+        'save ""',
+        "appendonly no",
+        "daemonize no",
+        'logfile ""',
+    ]
+
+
 class RedisServer:
     """A Redis that can be stopped, killed, frozen and started again on the same address; it keeps no data."""
 
     def __init__(
-        self, run: Run, binary: RedisBinary, password: str, authority: Authority | None = None
+        self,
+        run: Run,
+        binary: RedisBinary,
+        password: str,
+        authority: Authority | None = None,
+        *,
+        name: str = "redis",
     ) -> None:
         self.binary = binary
         self.password = password
         self.paused = False
-        self.log_file = run.folder / "redis.log"
+        self.log_file = run.folder / f"{name}.log"
+        self._front_log = run.folder / f"{name}-tls.log"
         self._run = run
-        self._folder = run.subfolder("redis", for_server=True)
+        self._folder = run.subfolder(name, for_server=True)
         self._port = run.ports.reserve()
         self._certificate = (
-            authority.issue(run.folder, "localhost", LOOPBACK, file_name="redis") if authority else None
+            authority.issue(run.folder, "localhost", LOOPBACK, file_name=name) if authority else None
         )
         self._front_port = run.ports.reserve() if authority else None
         self._process: subprocess.Popen[bytes] | None = None
@@ -64,6 +85,11 @@ class RedisServer:
     def plain_endpoint(self) -> Endpoint:
         """Where the server itself listens, without TLS."""
         return Endpoint(LOOPBACK, self._port)
+
+    @property
+    def followed_at(self) -> Endpoint:
+        """Where another server of the same run follows it."""
+        return self.plain_endpoint
 
     @property
     def tls(self) -> bool:
@@ -96,7 +122,7 @@ class RedisServer:
             if self.alive:
                 return
             conf = self._folder / "redis.conf"
-            conf.write_text(self._configuration())
+            conf.write_text("\n".join([*self._configuration(), ""]))
             conf.chmod(0o600)
             give_to_server_user(conf)
             self._process = self._run.spawn(
@@ -184,21 +210,14 @@ class RedisServer:
     def __repr__(self) -> str:
         return f"<RedisServer {self.binary} at {self.endpoint}>"
 
-    def _configuration(self) -> str:
-        return "\n".join(
-            [
-                f"bind {LOOPBACK}",
-                f"port {self._port}",
-                "protected-mode yes",
-                f"requirepass {self.password}",
-                f"dir {self._folder}",
-                'save ""',
-                "appendonly no",
-                "daemonize no",
-                'logfile ""',
-                "",
-            ]
-        )
+    def _configuration(self) -> list[str]:
+        return [
+            f"bind {LOOPBACK}",
+            f"port {self._port}",
+            "protected-mode yes",
+            f"dir {self._folder}",
+            *common_lines(self.password),
+        ]
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + READY_WITHIN_S
@@ -226,11 +245,11 @@ class RedisServer:
             ],
             env=module_environment(),
             cwd=self._run.folder,
-            log=self._run.folder / "redis-tls.log",
+            log=self._front_log,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        announced_port(self._front, "The TLS front of Redis", self._run.folder / "redis-tls.log")
+        announced_port(self._front, "The TLS front of Redis", self._front_log)
 
     def _stop_front(self) -> None:
         if self._front is not None:
@@ -238,3 +257,20 @@ class RedisServer:
             self._front.wait()
             close_pipes(self._front)
             self._front = None
+
+
+class ReplicaServer(RedisServer):
+    """A Redis that follows another until it is promoted."""
+
+    def __init__(self, run: Run, primary: RedisServer, authority: Authority | None) -> None:
+        super().__init__(run, primary.binary, primary.password, authority, name="redis-replica")
+        self._primary = primary
+
+    def discard(self) -> None:
+        """End it for good, and remove its files."""
+        super().discard()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _configuration(self) -> list[str]:
+        where = self._primary.followed_at
+        return [*super()._configuration(), f"replicaof {where.host} {where.port}"]

@@ -83,6 +83,9 @@ class PostgresRole(Server, Protocol):
     ) -> psycopg.Connection[Any]:
         """Connect as superuser, past every proxy."""
 
+    def followed_by(self, name: str) -> str:
+        """The primary_conninfo of a server of the same run that follows this one."""
+
 
 class RedisRole(Server, Protocol):
     """A Redis of ours."""
@@ -100,6 +103,10 @@ class RedisRole(Server, Protocol):
     @property
     def plain_endpoint(self) -> Endpoint:
         """Where it is reached from this process without TLS."""
+
+    @property
+    def followed_at(self) -> Endpoint:
+        """Where another server of the same run follows it."""
 
 
 class ProxyRole(Protocol):
@@ -122,6 +129,9 @@ class ProxyRole(Protocol):
 
     def inside(self, name: str) -> Endpoint:
         """Where a proxy is reached by a service that runs beside the servers."""
+
+    def rerouted(self, proxied: Proxied, old: Server, new: Server) -> AbstractContextManager[None]:
+        """Let new connections reach another server while live ones stay; raises UnsupportedFault."""
 
     def way_back(self) -> WayBack:
         """How it reaches a server in this process; raises ServerError where it can't."""

@@ -34,6 +34,12 @@ class Parts(Protocol):
     def redis(self, password: str, *, tls: bool) -> RedisRole:
         """A Redis that is still to be started."""
 
+    def standby(self, primary: PostgresRole) -> PostgresRole:
+        """A PostgreSQL that will follow this one, still to be started."""
+
+    def replica(self, primary: RedisRole) -> RedisRole:
+        """A Redis that will follow this one, still to be started."""
+
     def proxy(self) -> ProxyRole:
         """A fault proxy that is still to be started."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+import time
 from collections.abc import Callable, Sequence
 
 from pytest_prodready.environment.ports import answers
@@ -11,6 +12,16 @@ from pytest_prodready.environment.service import Endpoint
 
 ANSWER_WITHIN_S = 5.0
 HUNG_UP_WITHIN_S = 0.2
+
+
+def comes_true(condition: Callable[[], bool], within_s: float, every_s: float = 0.01) -> bool:
+    """Whether the condition comes true in time; it is asked at least once."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(every_s)
+    return True
 
 
 def stays(endpoint: Endpoint) -> bool:

@@ -56,6 +56,10 @@ class Proxied:
         """Why the server doesn't have this extension, or why it doesn't work there; empty when it does."""
         return self._extensions.why_not(extension)
 
+    def require(self, extension: str) -> None:
+        """Raise UnsupportedFault, with the reason, unless the server has this extension."""
+        self._extensions.require(extension)
+
     # What happens to data
 
     def latency(
@@ -89,6 +93,12 @@ class Proxied:
     def black_hole(self, **whom: Unpack[Whom]) -> Iterator[None]:
         """Discard data both ways; connections that were open meanwhile are closed afterwards."""
         with self._toxics.added("timeout", _BOTH, whom, timeout=0):
+            yield
+
+    @contextmanager
+    def answers_lost(self, **whom: Unpack[Whom]) -> Iterator[None]:
+        """Discard what the upstream answers; connections that were open meanwhile are closed afterwards."""
+        with self._toxics.added("timeout", ("downstream",), whom, timeout=0):
             yield
 
     def limit_data(

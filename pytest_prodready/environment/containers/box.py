@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import docker.errors
 from docker.models.containers import Container
@@ -66,6 +66,16 @@ class Box:
     def exists(self) -> bool:
         """Whether it has been made."""
         return self._made is not None
+
+    @property
+    def name(self) -> str:
+        """The name that it was made with; it is known by it on the network, unless another has it now."""
+        return f"prodready-{self._stage.run.id}-{self.plan.name}"
+
+    def current_name(self) -> str:
+        """The name that it has now."""
+        self.container.reload()
+        return str(self.container.name)
 
     @property
     def alias(self) -> str:
@@ -208,7 +218,7 @@ class Box:
             made = DockerContainer(plan.image.name, docker_client_kw={"timeout": ASKED_WITHIN_S})
             self._made = made
             made.image = plan.image.full_name
-            made.with_name(f"prodready-{stage.run.id}-{plan.name}").with_envs(**plan.env)
+            made.with_name(self.name).with_envs(**plan.env)
             made.with_network(stage.network).with_network_aliases(self.alias)
             made.with_kwargs(labels=stage.labels, **self._entrypoint(), **plan.extra)
             if plan.command:
@@ -226,3 +236,31 @@ class Box:
         if self.paused:
             self.container.unpause()
             self.paused = False
+
+
+@runtime_checkable
+class Boxed(Protocol):
+    """A server in a container."""
+
+    @property
+    def box(self) -> Box:
+        """Its container."""
+
+
+@contextmanager
+def names_swapped(one: Box, other: Box) -> Iterator[None]:
+    """Let each be known by the other's name, on the network too; connections don't notice."""
+    _swap(one, other)
+    try:
+        yield
+    finally:
+        _swap(other, one)
+
+
+def _swap(one: Box, other: Box) -> None:
+    """Give this one's name to the other; for a moment, nobody has it."""
+    with explained(f"Giving the name of {one.plan.name} to {other.plan.name}"):
+        wanted = {one: other.current_name(), other: one.current_name()}
+        one.container.rename(f"{wanted[other]}-meanwhile")
+        other.container.rename(wanted[other])
+        one.container.rename(wanted[one])

@@ -56,6 +56,11 @@ class Engine:
         return address if is_ours(address) else "0.0.0.0"  # noqa: S104 (as above)
 
     @property
+    def renames(self) -> bool:
+        """Whether a running container that is renamed is found by its new name; Podman keeps the old one."""
+        return not self.name.startswith("Podman")
+
+    @property
     def reached(self) -> str:
         """How its containers are reached, for the report."""
         if self.joins:

@@ -15,12 +15,14 @@ from pytest_prodready.environment.containers.application_inside import inside
 from pytest_prodready.environment.containers.application_sockets import Lookout
 from pytest_prodready.environment.containers.engine import connect
 from pytest_prodready.environment.containers.postgres import PostgresContainer
-from pytest_prodready.environment.containers.redis import RedisContainer
+from pytest_prodready.environment.containers.postgres_standby import StandbyContainer
+from pytest_prodready.environment.containers.redis import RedisContainer, ReplicaContainer
 from pytest_prodready.environment.containers.stage import Stage
 from pytest_prodready.environment.containers.toxiproxy import ToxiproxyContainer
 from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.postgres_config import Account, UserConfig
 from pytest_prodready.environment.recipe import Recipe
+from pytest_prodready.environment.roles import PostgresRole, RedisRole
 from pytest_prodready.environment.runs import Run
 from pytest_prodready.environment.started import StartedApplication
 from pytest_prodready.settings import Settings
@@ -60,6 +62,16 @@ class ContainerParts:
     def redis(self, password: str, *, tls: bool) -> RedisContainer:
         """A Redis that is still to be started; its image is there."""
         return RedisContainer(self.stage, self._image("redis"), password, self._authority if tls else None)
+
+    def standby(self, primary: PostgresRole) -> StandbyContainer:
+        """A PostgreSQL that will follow this one, of the same image."""
+        assert isinstance(primary, PostgresContainer)
+        return StandbyContainer(self.stage, self._authority, primary)
+
+    def replica(self, primary: RedisRole) -> ReplicaContainer:
+        """A Redis that will follow this one, of the same image."""
+        assert isinstance(primary, RedisContainer)
+        return ReplicaContainer(self.stage, primary, self._authority if primary.tls else None)
 
     def proxy(self) -> ToxiproxyContainer:
         """A fault proxy that is still to be started; its image is there."""

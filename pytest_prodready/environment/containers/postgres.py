@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from pytest_prodready.environment.certificates import Authority
 from pytest_prodready.environment.containers.box import Box, File, Plan
@@ -24,6 +25,7 @@ from pytest_prodready.environment.postgres_config import (
     pg_hba_conf,
     postgresql_conf,
 )
+from pytest_prodready.environment.postgres_following import PASSFILE, passfile_line
 from pytest_prodready.environment.postgres_template import SUPERUSER
 from pytest_prodready.environment.secrets import new_password
 from pytest_prodready.environment.service import Endpoint
@@ -34,15 +36,10 @@ FOLDER = Path("/etc/prodready")
 READY_WITHIN_S = 120.0  # the first start makes the data directory
 LOGGED_WITHIN_S = 5.0
 STATEMENTS = "CREATE EXTENSION IF NOT EXISTS pg_stat_statements"
-OWN_LINES = f"{SOCKET_LINE}host all {SUPERUSER} all scram-sha-256\n"
+OWN_LINES = f"{SOCKET_LINE}host all,replication {SUPERUSER} all scram-sha-256\n"
 # The key must belong to the server's user, whose number differs between images.
-ENTRYPOINT = (
-    "sh",
-    "-c",
-    f"chown -R postgres:postgres {FOLDER} && chmod 700 {FOLDER} && chmod 600 {FOLDER}/*"
-    ' && exec docker-entrypoint.sh "$@"',
-    "docker-entrypoint.sh",
-)
+ENTRYPOINT = "docker-entrypoint.sh"
+OWNED = f"chown -R postgres:postgres {FOLDER} && chmod 700 {FOLDER} && chmod 600 {FOLDER}/*"
 PLACES: dict[str, Value] = {
     "hba_file": str(FOLDER / "pg_hba.conf"),
     "ident_file": str(FOLDER / "pg_ident.conf"),
@@ -56,21 +53,29 @@ PLACES: dict[str, Value] = {
 class PostgresContainer:
     """A PostgreSQL that can be stopped, killed, frozen and started again on the same data and address."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (the standby's by name)
         self,
         stage: Stage,
         image: Image,
         authority: Authority,
         account: Account,
         config: UserConfig | None = None,
+        *,
+        name: str = "postgres",
+        admin_password: str = "",
     ) -> None:
         self.image = image
         self.account = account
-        self.admin_password = new_password()
+        self.admin_password = admin_password or new_password()
         self.version = ""
-        self._config = config or UserConfig()
+        self._name, self._config = name, config or UserConfig()
         self._running = False
         self._box = Box(stage, self._plan(stage, authority))
+
+    @property
+    def box(self) -> Box:
+        """Its container."""
+        return self._box
 
     @property
     def paused(self) -> bool:
@@ -84,8 +89,8 @@ class PostgresContainer:
 
     @property
     def upstream(self) -> Endpoint:
-        """Where the fault proxy reaches it."""
-        return Endpoint(self._box.alias, PORT)
+        """Where the fault proxy reaches it: by the container's name, which can be given to another."""
+        return Endpoint(self._box.name, PORT)
 
     @property
     def alive(self) -> bool:
@@ -158,6 +163,16 @@ class PostgresContainer:
             )
         return self._connected(database, timeout_s, admin_options(self.version or "0", timeout_s))
 
+    def followed_by(self, name: str) -> str:
+        """The primary_conninfo of a server of the same run that follows this one."""
+        return make_conninfo(
+            host=self._box.alias,
+            port=PORT,
+            user=SUPERUSER,
+            passfile=str(FOLDER / PASSFILE),
+            application_name=name,
+        )
+
     def log(self) -> str:
         """All of its log up to now: a mark shows when the engine has passed everything on."""
         if self.paused or not self._running:
@@ -180,21 +195,22 @@ class PostgresContainer:
 
     def _plan(self, stage: Stage, authority: Authority) -> Plan:
         certificate = authority.issue(
-            stage.run.folder, *certificate_names(stage, "postgres"), file_name="postgres"
+            stage.run.folder, *certificate_names(stage, self._name), file_name=self._name
         )
         contents = {
-            "postgresql.conf": postgresql_conf(PLACES, self._config),
+            "postgresql.conf": postgresql_conf(self._places(), self._config),
             "pg_hba.conf": pg_hba_conf(self.account, self._config, own=OWN_LINES, network="samenet"),
             "pg_ident.conf": "",
             "password": self.admin_password,
+            PASSFILE: passfile_line(self.admin_password),
             "server.crt": certificate.cert_file.read_text(),
             "server.key": certificate.key_file.read_text(),
         }
         return Plan(
-            "postgres",
+            self._name,
             self.image,
             command=("postgres", "-c", f"config_file={FOLDER / 'postgresql.conf'}"),
-            entrypoint=ENTRYPOINT,
+            entrypoint=("sh", "-c", f'{self._preparation()} && exec {ENTRYPOINT} "$@"', ENTRYPOINT),
             env={
                 "POSTGRES_USER": SUPERUSER,
                 "POSTGRES_DB": "postgres",
@@ -203,6 +219,14 @@ class PostgresContainer:
             ports=(PORT,),
             files=tuple(File(str(FOLDER / name), text.encode(), 0o600) for name, text in contents.items()),
         )
+
+    def _places(self) -> dict[str, Value]:
+        """The settings that are this server's own."""
+        return PLACES
+
+    def _preparation(self) -> str:
+        """What a shell in the container does before each start of the server."""
+        return OWNED
 
     def _connected(self, database: str, timeout_s: float, options: str) -> psycopg.Connection[Any]:
         where = self.endpoint

@@ -15,6 +15,7 @@ from pytest_prodready.environment.containers.box import Box, File, Plan
 from pytest_prodready.environment.containers.images import Image
 from pytest_prodready.environment.containers.names import certificate_names
 from pytest_prodready.environment.containers.stage import Stage
+from pytest_prodready.environment.redis import common_lines
 from pytest_prodready.environment.service import Endpoint
 from pytest_prodready.errors import ServerError
 
@@ -26,14 +27,28 @@ READY_WITHIN_S = 60.0
 class RedisContainer:
     """A Redis that can be stopped, killed, frozen and started again on the same address; it keeps no data."""
 
-    def __init__(self, stage: Stage, image: Image, password: str, authority: Authority | None = None) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        image: Image,
+        password: str,
+        authority: Authority | None = None,
+        *,
+        name: str = "redis",
+    ) -> None:
         self.image = image
         self.password = password
         self.version = ""
         self.product = "Redis"
         self.tls = authority is not None
+        self._name = name
         self._running = False
         self._box = Box(stage, self._plan(stage, authority))
+
+    @property
+    def box(self) -> Box:
+        """Its container."""
+        return self._box
 
     @property
     def paused(self) -> bool:
@@ -52,8 +67,13 @@ class RedisContainer:
 
     @property
     def upstream(self) -> Endpoint:
-        """Where the fault proxy reaches it."""
-        return Endpoint(self._box.alias, TLS_PORT if self.tls else PLAIN_PORT)
+        """Where the fault proxy reaches it: by the container's name, which can be given to another."""
+        return Endpoint(self._box.name, TLS_PORT if self.tls else PLAIN_PORT)
+
+    @property
+    def followed_at(self) -> Endpoint:
+        """Where another server of the same run follows it."""
+        return Endpoint(self._box.alias, PLAIN_PORT)
 
     @property
     def alive(self) -> bool:
@@ -112,16 +132,13 @@ class RedisContainer:
             "bind * -::*",
             "protected-mode no",
             f"port {PLAIN_PORT}",
-            f"requirepass {self.password}",
-            'save ""',
-            "appendonly no",
-            "daemonize no",
-            'logfile ""',
+            *common_lines(self.password),
+            *self._following(),
         ]
         files = []
         if authority is not None:
             certificate = authority.issue(
-                stage.run.folder, *certificate_names(stage, "redis"), file_name="redis"
+                stage.run.folder, *certificate_names(stage, self._name), file_name=self._name
             )
             lines += [
                 f"tls-port {TLS_PORT}",
@@ -139,12 +156,16 @@ class RedisContainer:
         # Readable for the server's user, whose number differs between images; nobody else is in there.
         conf = File(str(FOLDER / "redis.conf"), ("\n".join(lines) + "\n").encode())
         return Plan(
-            "redis",
+            self._name,
             self.image,
             command=("redis-server", conf.path),
             ports=(PLAIN_PORT, TLS_PORT) if authority else (PLAIN_PORT,),
             files=(conf, *files),
         )
+
+    def _following(self) -> list[str]:
+        """The lines of redis.conf that name whom it follows."""
+        return []
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + READY_WITHIN_S
@@ -182,3 +203,23 @@ class RedisContainer:
             about: Any = client.info("server")
         self.product = "Valkey" if "valkey_version" in about else "Redis"
         self.version = str(about.get("valkey_version") or about.get("redis_version", ""))
+
+
+class ReplicaContainer(RedisContainer):
+    """A Redis that follows another until it is promoted."""
+
+    def __init__(self, stage: Stage, primary: RedisContainer, authority: Authority | None) -> None:
+        self._primary = primary
+        self._log_file = stage.run.folder / "redis-replica.log"
+        super().__init__(stage, primary.image, primary.password, authority, name="redis-replica")
+
+    def discard(self) -> None:
+        """Remove it; its log stays in the run's folder."""
+        if self._box.exists:
+            with self._log_file.open("a") as log:
+                log.write(self._box.logs())
+        super().discard()
+
+    def _following(self) -> list[str]:
+        where = self._primary.followed_at
+        return [f"replicaof {where.host} {where.port}"]

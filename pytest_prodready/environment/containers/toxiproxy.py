@@ -5,17 +5,17 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 
-from pytest_prodready.environment.containers.box import Box, Plan
+from pytest_prodready.environment.containers.box import Box, Boxed, Plan, names_swapped
 from pytest_prodready.environment.containers.images import Image
 from pytest_prodready.environment.containers.names import PROXY
 from pytest_prodready.environment.containers.stage import Stage
 from pytest_prodready.environment.ports import LOOPBACK, is_ours
-from pytest_prodready.environment.roles import WayBack
+from pytest_prodready.environment.roles import Server, WayBack
 from pytest_prodready.environment.service import Endpoint
 from pytest_prodready.errors import ServerError
-from pytest_prodready.faults import FaultProxy, FaultProxyError, Proxied
+from pytest_prodready.faults import FaultProxy, FaultProxyError, Proxied, UnsupportedFault
 
 API_PORT = 8474
 PORTS = tuple(range(20_001, 20_009))
@@ -67,6 +67,15 @@ class ToxiproxyContainer:
     def inside(self, name: str) -> Endpoint:
         """Where a proxy is reached by other containers."""
         return self._inside[name]
+
+    def rerouted(self, proxied: Proxied, old: Server, new: Server) -> AbstractContextManager[None]:
+        """Let new connections reach another server while live ones stay: it looks the name up for each."""
+        assert isinstance(old, Boxed)
+        assert isinstance(new, Boxed)
+        if not self._stage.engine.renames:
+            reason = f"{self._stage.engine} doesn't let a running container be known by another name"
+            raise UnsupportedFault("keep_live", reason, str(self._stage.engine))
+        return names_swapped(old.box, new.box)
 
     def way_back(self) -> WayBack:
         """Where servers in this process have to listen for the proxy to reach them; tried, not guessed."""

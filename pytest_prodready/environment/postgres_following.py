@@ -1,0 +1,28 @@
+"""How one PostgreSQL of a run follows another: settings, and the way in."""
+
+from __future__ import annotations
+
+from pytest_prodready.environment.postgres_config import Value
+from pytest_prodready.environment.postgres_template import SUPERUSER
+
+STANDBY = "prodready_standby"  # the standby's name at the primary, and its slot's
+PASSFILE = "pgpass"
+SIGNAL = "standby.signal"  # its presence makes a server start as a standby
+OVERRIDES = "postgresql.auto.conf"  # what ALTER SYSTEM has set; a copy is not to inherit it
+
+
+def passfile_line(password: str) -> str:
+    """The passfile with which a server of the run signs in at another."""
+    return f"*:*:*:{SUPERUSER}:{password}\n"
+
+
+def standby_settings(conninfo: str) -> dict[str, Value]:
+    """What a standby needs beyond the primary's settings; production's own archive and delay don't apply."""
+    return {
+        "primary_conninfo": conninfo,
+        "primary_slot_name": STANDBY,
+        "hot_standby": True,
+        "restore_command": "",
+        "recovery_min_apply_delay": 0,
+        "wal_retrieve_retry_interval": "100ms",
+    }
