@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from pytest_prodready.checks import failover
+from pytest_prodready.checks import failover, failover_network, failover_outages
 from pytest_prodready.probes.drill import Drill
+from pytest_prodready.probes.failover_network import DeadPeer, SlowDatabase
+from pytest_prodready.probes.failover_outages import Flapping
 from pytest_prodready.settings import Settings
 from pytest_prodready.suite import Conclude, proves
 
@@ -12,6 +14,18 @@ from pytest_prodready.suite import Conclude, proves
 def test_outage_is_survived(drill_outage: Drill, limits: Settings, conclude: Conclude) -> None:
     """While the database is away requests are refused quickly; soon after it is back they are served."""
     conclude(failover.outage_is_survived(drill_outage, limits))
+
+
+@proves("failover.stall-is-bounded")
+def test_stall_is_bounded(drill_stall: Drill, limits: Settings, conclude: Conclude) -> None:
+    """When the database stops answering, each request is still answered in time."""
+    conclude(failover_network.stall_is_bounded(drill_stall, limits))
+
+
+@proves("failover.dead-peer-is-noticed")
+def test_dead_peer_is_noticed(drill_dead_peer: DeadPeer, limits: Settings, conclude: Conclude) -> None:
+    """Connections whose other end has vanished are noticed, and the service recovers."""
+    conclude(failover_network.dead_peer_is_noticed(drill_dead_peer, limits))
 
 
 @proves("failover.crash-loses-no-write")
@@ -24,3 +38,23 @@ def test_crash_loses_no_write(drill_crash: Drill, limits: Settings, conclude: Co
 def test_no_write_twice(drill_lost_commits: Drill, limits: Settings, conclude: Conclude) -> None:
     """A write whose answer was lost is there once, however often it is sent."""
     conclude(failover.no_write_twice(drill_lost_commits, limits))
+
+
+@proves("failover.slow-database-is-isolated")
+def test_slow_database_is_isolated(
+    drill_slow_database: SlowDatabase, limits: Settings, conclude: Conclude
+) -> None:
+    """A slow database slows down nobody who doesn't need it."""
+    conclude(failover_network.slow_database_is_isolated(drill_slow_database, limits))
+
+
+@proves("failover.flapping-is-survived")
+def test_flapping_is_survived(drill_flap: Flapping, limits: Settings, conclude: Conclude) -> None:
+    """A database that comes and goes leaves no connection behind, and meets no storm."""
+    conclude(failover_outages.flapping_is_survived(drill_flap, limits))
+
+
+@proves("failover.long-outage-is-survived")
+def test_long_outage_is_survived(drill_long_outage: Drill, limits: Settings, conclude: Conclude) -> None:
+    """After a long outage the same process serves again within seconds."""
+    conclude(failover_outages.long_outage_is_survived(drill_long_outage, limits))

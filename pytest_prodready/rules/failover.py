@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pytest_prodready.findings import Capability as Needs
 from pytest_prodready.findings import Level, Rule
+from pytest_prodready.rules.failover_network import SLOW, STALLED
+from pytest_prodready.rules.failover_outages import OUTAGES
 
 CHECKLIST = "14. Failover and recovery"
 
@@ -22,6 +24,7 @@ RULES = (
         needs=_OURS,
         limits="[failover] refuse_within_s, recover_within_s",
     ),
+    *STALLED,
     Rule(
         id="failover.crash-loses-no-write",
         claim="No write that was acknowledged is lost when the database crashes.",
@@ -42,4 +45,6 @@ RULES = (
         checklist=CHECKLIST,
         needs=_WRITES,
     ),
+    *SLOW,
+    *OUTAGES,
 )

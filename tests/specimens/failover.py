@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.specimens import Specimen, Swap
+from tests.specimens import Specimen, Swap, failover_network, failover_outages
 
 APP = "jobboard/app.py"
 CREATE = (
@@ -67,4 +67,6 @@ SPECIMENS = (
         ),
         still_passes=("health.liveness-answers",),
     ),
+    *failover_network.SPECIMENS,
+    *failover_outages.SPECIMENS,
 )

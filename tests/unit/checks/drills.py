@@ -16,8 +16,9 @@ EVERY_S = 0.1
 def stream(from_s: float, to_s: float, **answer: Any) -> tuple[Sent, ...]:
     """A request every so often, all answered alike; 200 within 10 ms unless told otherwise."""
     given = {"seconds": 0.01, "status": 200, "expected": answer.get("status", 200) == 200, **answer}
+    request = given.pop("request", "list")
     times = [from_s + number * EVERY_S for number in range(round((to_s - from_s) / EVERY_S))]
-    return tuple(Sent(request=given.pop("request", "list"), at_s=at, **given) for at in times)
+    return tuple(Sent(request=request, at_s=at, **given) for at in times)
 
 
 def drill(during: dict[str, Any] | None = None, after: dict[str, Any] | None = None, **changes: Any) -> Drill:
