@@ -111,9 +111,22 @@ class Drill:
 
     @property
     def uncertainty_s(self) -> float:
-        """How exact such times are: the gap between two requests, and the time that healing took."""
+        """How exact such times are.
+
+        Service may have been restored since the request before the first that was served, and the heal may
+        have been felt since it began. On a busy machine requests are sent and answered late; this tells it.
+        """
         healing = self.mark("healing")
-        return round(self.every_s + (self.healed_at_s - healing if healing is not None else 0.0), 3)
+        healed = self.healed_at_s - healing if healing is not None else 0.0
+        return round(self._served_within_s() + healed, 3)
+
+    def _served_within_s(self) -> float:
+        """From the request before the first that was served after the heal until that was answered."""
+        row = first_served(self.after(), IN_A_ROW)
+        if row is None:
+            return self.every_s
+        earlier = max((each.at_s for each in self.sent if each.at_s < row.at_s), default=row.at_s)
+        return max(self.every_s, row.at_s - earlier) + row.seconds
 
     def before(self) -> tuple[Sent, ...]:
         """Requests whose answers were known when the fault began."""
@@ -156,7 +169,7 @@ class Drill:
     @property
     def longest_silence_s(self) -> float:
         """The longest that any request was left without an answer."""
-        return max((each.seconds for each in self.sent if each.at_s >= self.fault_at_s), default=0.0)
+        return max((each.seconds for each in self.sent if each.ended_at_s >= self.fault_at_s), default=0.0)
 
     @property
     def first_refusal_s(self) -> float | None:
@@ -184,11 +197,17 @@ class Drill:
 
 def first_of(answers: Sequence[Sent], in_a_row: int) -> float | None:
     """When the first of so many successes in a row (in the order of sending) was known."""
+    first = first_served(answers, in_a_row)
+    return None if first is None else first.ended_at_s
+
+
+def first_served(answers: Sequence[Sent], in_a_row: int) -> Sent | None:
+    """The first of so many successes in a row, in the order of sending."""
     row: list[Sent] = []
     for each in answers:
         row = [*row, each] if each.expected else []
         if len(row) == in_a_row:
-            return row[0].ended_at_s
+            return row[0]
     return None
 
 

@@ -97,13 +97,16 @@ def run_drill(scene: Scene, fault: Fault) -> Drill:
     except ProdreadyError as failure:
         return replace(nothing, doubt=failure.problem)
     unsteady = steady(scene)
-    return replace(
+    seen = replace(
         seen,
         steady_after=not unsteady,
         unsteady=unsteady,
         same_process=None if process is None else process == _pid(scene) and _alive(scene),
         last_words="" if _alive(scene) else _last_words(scene),
     )
+    if unsteady:
+        _renew(scene)
+    return seen
 
 
 def steady(scene: Scene) -> str:
@@ -118,7 +121,7 @@ def steady(scene: Scene) -> str:
         if bad is not None:
             wrong = f"{bad.request} got {bad.status or bad.error}"
             wait_until(time.monotonic() + 0.1)
-        if time.monotonic() > end:
+        if time.monotonic() > end or _has_ended(scene):
             break
     return "" if row >= IN_A_ROW else wrong
 
@@ -279,8 +282,24 @@ def _pid(scene: Scene) -> int | None:
     return scene.environment.application.pid if scene.environment.application else None
 
 
+def _has_ended(scene: Scene) -> bool:
+    """Whether the process is ours and has ended: waiting for it would be in vain."""
+    application = scene.environment.application
+    return application is not None and application.pid is not None and not application.alive
+
+
 def _alive(scene: Scene) -> bool:
     return scene.environment.application is not None and scene.environment.application.alive
+
+
+def _renew(scene: Scene) -> None:
+    """Start the service anew where it is ours: what broke it is told, and isn't the next drill's to bear."""
+    application = scene.environment.application
+    if application is not None and application.pid is not None:
+        scene.progress("starting the service anew, which did not get steady")
+        with suppress(ProdreadyError):
+            application.kill()
+            application.start()
 
 
 def _last_words(scene: Scene) -> str:
