@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_prodready.checks import failover, failover_network, failover_outages
+from pytest_prodready.checks import failover, failover_network, failover_outages, failover_standby
 from pytest_prodready.probes.drill import Drill
 from pytest_prodready.probes.failover_network import DeadPeer, SlowDatabase
 from pytest_prodready.probes.failover_outages import Flapping
@@ -38,6 +38,24 @@ def test_crash_loses_no_write(drill_crash: Drill, limits: Settings, conclude: Co
 def test_no_write_twice(drill_lost_commits: Drill, limits: Settings, conclude: Conclude) -> None:
     """A write whose answer was lost is there once, however often it is sent."""
     conclude(failover.no_write_twice(drill_lost_commits, limits))
+
+
+@proves("failover.promotion-is-followed")
+def test_promotion_is_followed(drill_promotion: Drill, limits: Settings, conclude: Conclude) -> None:
+    """When the standby takes over, the service follows without a restart."""
+    conclude(failover_standby.promotion_is_followed(drill_promotion, limits))
+
+
+@proves("failover.promotion-loses-nothing")
+def test_promotion_loses_nothing(drill_promotion: Drill, limits: Settings, conclude: Conclude) -> None:
+    """What was acknowledged is on the new primary."""
+    conclude(failover_standby.promotion_loses_nothing(drill_promotion, limits))
+
+
+@proves("failover.read-only-primary-is-left")
+def test_read_only_primary_is_left(drill_demotion: Drill, limits: Settings, conclude: Conclude) -> None:
+    """A primary that was demoted keeps no write from its successor."""
+    conclude(failover_standby.read_only_primary_is_left(drill_demotion, limits))
 
 
 @proves("failover.slow-database-is-isolated")

@@ -2,26 +2,8 @@
 
 from __future__ import annotations
 
-from tests.specimens import Specimen, Swap, failover_network, failover_outages
-
-APP = "jobboard/app.py"
-CREATE = (
-    "        job_id = await self.database.write("
-    "lambda connection: queries.create_job(connection, job, key))\n"
-)
-
-ACKNOWLEDGED_EARLY = Swap(
-    APP,
-    CREATE,
-    """        asyncio, job_id = __import__("asyncio"), 0
-
-        def later() -> None:
-            write = self.database.write(lambda connection: queries.create_job(connection, job, key))
-            asyncio.ensure_future(write).add_done_callback(lambda done: done.exception())
-
-        asyncio.get_running_loop().call_later(0.3, later)
-""",
-)
+from tests.specimens import Specimen, Swap, failover_network, failover_outages, failover_standby
+from tests.specimens.failover_standby import ACKNOWLEDGED_EARLY, APP, CREATE
 
 SPECIMENS = (
     Specimen(
@@ -69,4 +51,5 @@ SPECIMENS = (
     ),
     *failover_network.SPECIMENS,
     *failover_outages.SPECIMENS,
+    *failover_standby.SPECIMENS,
 )
