@@ -40,7 +40,7 @@ def outage_is_survived(seen: Drill, settings: Settings) -> Finding:
     )
     told = f"{seen.fault}: {kinds(during)}, slowest {slowest(during)}"
     back, not_back = recovery(seen, limits.recover_within_s)
-    slow, rude = late(during, limits.refuse_within_s), impolite(during)
+    slow, rude = late(during, limits.refuse_within_s, seen.behind_s), impolite(during)
     wrong = [
         ended(seen),
         f"{len(slow)} answers took longer than {limits.refuse_within_s:g} s" if slow else "",

@@ -107,13 +107,16 @@ def slow_database_is_isolated(seen: SlowDatabase, settings: Settings) -> Finding
     back, not_back = recovery(drill, limits.recover_within_s + seen.latency_ms / 1000)
     wrong = [
         ended(drill),
-        _captured(before, beside, limits.slowdown),
         _late(drill, limits.deadline_s),
         _rude(during),
         not_back,
     ]
-    if any(wrong):
-        return rule.failed(f"{told}; {_all(wrong)}", limit=limit, limits=wanted)
+    captured = _captured(before, beside, limits.slowdown)
+    if any(wrong) or (captured and drill.behind_s < HICCUP_S):
+        return rule.failed(f"{told}; {_all([captured, *wrong])}", limit=limit, limits=wanted)
+    if captured:
+        busy = f"but the machine was busy: requests were sent up to {seconds(drill.behind_s)} late"
+        return rule.inconclusive(f"{told}; {captured}, {busy}", limit=limit, limits=wanted)
     return rule.passed(f"{told}; {back}", limit=limit, limits=wanted)
 
 
@@ -131,7 +134,7 @@ def _late(seen: Drill, limit_s: float) -> str:
     struck = [
         each for each in seen.sent if seen.fault_at_s <= each.ended_at_s and each.at_s < seen.healed_at_s
     ]
-    slow = [each for each in struck if each.seconds > limit_s + GRACE_S]
+    slow = [each for each in struck if each.seconds > limit_s + GRACE_S + seen.behind_s]
     if not slow:
         return ""
     return f"{len(slow)} of {len(struck)} had no answer within {limit_s:g} s, the longest for {slowest(slow)}"

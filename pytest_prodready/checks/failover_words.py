@@ -26,11 +26,14 @@ def slowest(answers: Iterable[Sent]) -> str:
     return seconds(max((each.seconds for each in answers), default=0.0))
 
 
-def late(answers: Sequence[Sent], limit_s: float) -> list[Sent]:
-    """Answers beyond the limit, unless they are as few as a busy machine makes late."""
-    slow = [each for each in answers if each.seconds > limit_s]
+def late(answers: Sequence[Sent], limit_s: float, behind_s: float = 0.0) -> list[Sent]:
+    """Answers beyond the limit, unless they are as few as a busy machine makes late.
+
+    `behind_s` is how late that machine was by its own schedule: what it did to us, it did to the service.
+    """
+    slow = [each for each in answers if each.seconds > limit_s + behind_s]
     few = max(2.0, FEW * len(answers))
-    return slow if len(slow) > few or any(each.seconds > 3 * limit_s for each in slow) else []
+    return slow if len(slow) > few or any(each.seconds > 3 * limit_s + behind_s for each in slow) else []
 
 
 def impolite(answers: Iterable[Sent]) -> list[Sent]:
@@ -52,7 +55,7 @@ def liveness(seen: Drill, settings: Settings) -> str:
     bad = [each for each in answers if not each.expected]
     if bad:
         return f"liveness said {kinds(bad)} meanwhile: an orchestrator would restart it"
-    hung = late(answers, settings.health.liveness_within_s)
+    hung = late(answers, settings.health.liveness_within_s, seen.behind_s)
     return f"liveness took {slowest(hung)} meanwhile" if hung else ""
 
 

@@ -178,6 +178,13 @@ class Drill:
         first = min((at for at in told if at >= self.fault_at_s), default=None)
         return None if first is None else first - self.fault_at_s
 
+    @property
+    def behind_s(self) -> float:
+        """How far the schedule of requests fell behind at most: so late a busy machine makes everything."""
+        times = sorted(each.at_s for each in self.sent)
+        planned = (times[0] + number * self.every_s for number in range(len(times))) if times else ()
+        return max((at - due for at, due in zip(times, planned, strict=False)), default=0.0)
+
     def of_health(self, check: str) -> tuple[Sent, ...]:
         """Questions to liveness or readiness from the fault on."""
         return tuple(each for each in self.health if each.request == check and each.at_s >= self.fault_at_s)

@@ -33,7 +33,7 @@ def drill(during: dict[str, Any] | None = None, after: dict[str, Any] | None = N
             name="drill",
             fault="fault for 5 s",
             seconds=END_S,
-            every_s=0.025,
+            every_s=EVERY_S,
             marks=(Mark("fault", FAULT_S), Mark("healing", HEALED_S), Mark("healed", HEALED_S)),
             sent=sent,
             health=tuple(replace(each, request="liveness") for each in stream(0.0, END_S)),

@@ -134,3 +134,26 @@ def test_a_dead_peer_has_time_for_an_attempt_to_connect() -> None:
     seen = replace(drill(sent=sent), marks=(Mark("fault", FAULT_S), Mark("healed", HEALED_S)))
     assert dead_peer_is_noticed(DeadPeer(seen), SETTINGS).verdict is Verdict.PASSED
     assert stall_is_bounded(seen, SETTINGS).verdict is Verdict.FAILED
+
+
+def behind(seen: Drill, by_s: float) -> Drill:
+    """The same drill on a machine so busy that requests were sent that late."""
+    first, *others = seen.sent
+    return replace(seen, sent=(first, *(replace(each, at_s=each.at_s + by_s) for each in others)))
+
+
+def test_a_busy_machine_is_no_captured_worker() -> None:
+    """Where our own requests were sent late, slowness elsewhere proves nothing."""
+    seen = slow(beside={"seconds": 0.9})
+    assert slow_database_is_isolated(seen, SETTINGS).verdict is Verdict.FAILED
+    planned_faster = replace(seen, drill=replace(seen.drill, every_s=0.04))
+    finding = slow_database_is_isolated(planned_faster, SETTINGS)
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert "the machine was busy" in finding.summary
+
+
+def test_a_busy_machine_answers_later() -> None:
+    """What made our requests late is not held against the service's answers."""
+    late = drill(during={"status": 503, "seconds": 10.7})
+    assert stall_is_bounded(late, SETTINGS).verdict is Verdict.FAILED
+    assert stall_is_bounded(behind(late, 0.4), SETTINGS).verdict is Verdict.PASSED
