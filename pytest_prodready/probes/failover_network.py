@@ -34,7 +34,8 @@ class SlowDatabase:
     """A drill in which every answer of the database was late."""
 
     drill: Drill
-    free: tuple[str, ...]  # requests that run no statement; liveness is one of them or not
+    free: tuple[str, ...]  # requests that run no statement: liveness, an unknown path, or neither
+    cached: tuple[str, ...]  # declared ones that run none as long as a cache answers them
     latency_ms: int = LATENCY_MS
 
 
@@ -84,7 +85,7 @@ def slow_database(
     """Delay every answer of the database, and send requests that need it and others that don't."""
     limits, proxied = settings.failover, proxy_of(environment)
     slow_s = max(limits.slow_s, limits.deadline_s + BEYOND_S)
-    free = _free(traffic, database_of(environment), settings, usage)
+    free = _free(traffic, database_of(environment), settings)
     unknown = (UNKNOWN,) if UNKNOWN.label in free else ()
     fault = Fault(
         name="slow database",
@@ -96,20 +97,20 @@ def slow_database(
         requests=(*settings.traffic, *unknown),
     )
     drill = run_drill(Scene(environment, traffic, settings, progress), fault)
-    return SlowDatabase(drill, free)
+    return SlowDatabase(drill, free, _cached(settings, usage))
 
 
-def _free(
-    traffic: Traffic, database: Database, settings: Settings, usage: Sequence[Usage]
-) -> tuple[str, ...]:
-    """What runs no statement: liveness, an unknown path, declared requests that a cache answers."""
+def _free(traffic: Traffic, database: Database, settings: Settings) -> tuple[str, ...]:
+    """What runs no statement, of liveness and an unknown path."""
     liveness = settings.health.liveness
     asked = [*([Request(path=liveness, name="liveness")] if liveness else []), UNKNOWN]
+    return tuple(each.label for each in asked if _runs_nothing(traffic, database, each))
+
+
+def _cached(settings: Settings, usage: Sequence[Usage]) -> tuple[str, ...]:
+    """Declared requests that ran no statement when they were repeated."""
     quiet = [each.request for each in usage if each.answered and each.statements < 0.1]
-    return (
-        *(each.label for each in asked if _runs_nothing(traffic, database, each)),
-        *(request.label for request in settings.traffic if request.label in quiet),
-    )
+    return tuple(request.label for request in settings.traffic if request.label in quiet)
 
 
 def _runs_nothing(traffic: Traffic, database: Database, request: Request) -> bool:
