@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 
 from psycopg import sql
@@ -22,6 +22,7 @@ from pytest_prodready.environment.waiting import comes_true
 from pytest_prodready.errors import ServerError
 
 Mark = Callable[[str], None]
+Failure = Callable[[Server], AbstractContextManager[None]]
 OLD_PRIMARY = "prodready_old_primary"
 TRANSACTIONS_END_WITHIN_S = 5.0
 FOLLOWS_WITHIN_S = 10.0
