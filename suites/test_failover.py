@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from pytest_prodready.checks import failover, failover_network, failover_outages, failover_standby
+from pytest_prodready.checks import (
+    failover,
+    failover_counter,
+    failover_network,
+    failover_outages,
+    failover_redis,
+    failover_redis_demoted,
+    failover_standby,
+)
 from pytest_prodready.probes.drill import Drill
+from pytest_prodready.probes.failover_counter import Counted
 from pytest_prodready.probes.failover_network import DeadPeer, SlowDatabase
 from pytest_prodready.probes.failover_outages import Flapping
+from pytest_prodready.probes.failover_redis import RedisHerd, RedisLoss
+from pytest_prodready.probes.failover_redis_demoted import RedisDemotion
 from pytest_prodready.settings import Settings
 from pytest_prodready.suite import Conclude, proves
 
@@ -76,3 +87,41 @@ def test_flapping_is_survived(drill_flap: Flapping, limits: Settings, conclude: 
 def test_long_outage_is_survived(drill_long_outage: Drill, limits: Settings, conclude: Conclude) -> None:
     """After a long outage the same process serves again within seconds."""
     conclude(failover_outages.long_outage_is_survived(drill_long_outage, limits))
+
+
+@proves("failover.redis-loss-is-survived")
+def test_redis_loss_is_survived(redis_loss: RedisLoss, limits: Settings, conclude: Conclude) -> None:
+    """Without Redis, dead or silent, what only gets faster by it is served all the same."""
+    conclude(failover_redis.redis_loss_is_survived(redis_loss, limits))
+
+
+@proves("failover.redis-is-used-again")
+def test_redis_is_used_again(redis_loss: RedisLoss, limits: Settings, conclude: Conclude) -> None:
+    """Soon after Redis is back it is used again."""
+    conclude(failover_redis.redis_is_used_again(redis_loss, limits))
+
+
+@proves("failover.redis-loss-spares-the-database")
+def test_redis_loss_spares_the_database(redis_herd: RedisHerd, limits: Settings, conclude: Conclude) -> None:
+    """Without Redis a request costs the database what an empty cache costs it, and no multiple."""
+    conclude(failover_redis.redis_loss_spares_the_database(redis_herd, limits))
+
+
+@proves("failover.cold-cache-is-filled-once")
+def test_cold_cache_is_filled_once(redis_herd: RedisHerd, limits: Settings, conclude: Conclude) -> None:
+    """What many want at once and the cache has lost is loaded once, not by each of them."""
+    conclude(failover_redis.cold_cache_is_filled_once(redis_herd, limits))
+
+
+@proves("failover.no-count-twice")
+def test_no_count_twice(redis_counter: Counted, limits: Settings, conclude: Conclude) -> None:
+    """An increment whose answer was lost counts once at most."""
+    conclude(failover_counter.no_count_twice(redis_counter, limits))
+
+
+@proves("failover.redis-primary-is-followed")
+def test_redis_primary_is_followed(
+    redis_demotion: RedisDemotion, limits: Settings, conclude: Conclude
+) -> None:
+    """Writes leave a Redis that became a replica, and reach the new primary."""
+    conclude(failover_redis_demoted.redis_primary_is_followed(redis_demotion, limits))

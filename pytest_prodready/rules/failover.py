@@ -6,6 +6,7 @@ from pytest_prodready.findings import Capability as Needs
 from pytest_prodready.findings import Level, Rule
 from pytest_prodready.rules.failover_network import SLOW, STALLED
 from pytest_prodready.rules.failover_outages import OUTAGES
+from pytest_prodready.rules.failover_redis import REDIS_RULES
 from pytest_prodready.rules.failover_standby import RULES as STANDBY
 
 CHECKLIST = "14. Failover and recovery"
@@ -49,4 +50,5 @@ RULES = (
     *STANDBY,
     *SLOW,
     *OUTAGES,
+    *REDIS_RULES,
 )

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from tests.specimens import Specimen, Swap, failover_network, failover_outages, failover_standby
+from tests.specimens import (
+    Specimen,
+    Swap,
+    failover_network,
+    failover_outages,
+    failover_redis,
+    failover_standby,
+)
 from tests.specimens.failover_standby import ACKNOWLEDGED_EARLY, APP, CREATE
 
 SPECIMENS = (
@@ -51,5 +58,6 @@ SPECIMENS = (
     ),
     *failover_network.SPECIMENS,
     *failover_outages.SPECIMENS,
+    *failover_redis.SPECIMENS,
     *failover_standby.SPECIMENS,
 )

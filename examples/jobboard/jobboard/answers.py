@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 
 from jobboard.outages import Unavailable, sqlstate
 from jobboard.queries import Conflict
+from jobboard.views import Uncounted
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +79,10 @@ async def _unavailable(_: Request, problem: Exception) -> Response:
     return unavailable("the database is unavailable")
 
 
+async def _uncounted(_: Request, __: Exception) -> Response:
+    return unavailable("views can't be counted now")
+
+
 async def _unexpected(_: Request, __: Exception) -> Response:
     return error(500, "internal error")
 
@@ -89,5 +94,6 @@ HANDLERS = {
     IntegrityError: _integrity,
     DataError: _data,
     Unavailable: _unavailable,
+    Uncounted: _uncounted,
     Exception: _unexpected,
 }

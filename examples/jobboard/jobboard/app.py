@@ -20,6 +20,7 @@ from jobboard.guard import AccessLog, Guard
 from jobboard.health import Health
 from jobboard.schemas import ApplicationFilters, Id, JobFilters, Key, NewApplication, NewJob, Position
 from jobboard.settings import Settings
+from jobboard.views import Views
 
 ID: TypeAdapter[int] = TypeAdapter(Id)
 KEY: TypeAdapter[str | None] = TypeAdapter(Key | None)
@@ -31,7 +32,9 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self.draining = False
         self.database = Database(make_engine(settings=settings), settings.max_waiting)
-        self.cache = Cache(redis_client.connect(settings), settings.cache_ttl_s, settings.redis_timeout_s)
+        redis = redis_client.connect(settings)
+        self.cache = Cache(redis, settings.cache_ttl_s, settings.redis_timeout_s)
+        self.views = Views(redis, settings.redis_timeout_s)
         self.health = Health(self.database, self.cache)
 
     async def list_jobs(self, request: Request) -> Response:
@@ -84,6 +87,14 @@ class Service:
             raise HTTPException(404, "there is no such job")
         await self.cache.forget(_key(job_id))
         return Json({"id": made}, status_code=201)
+
+    async def count_view(self, request: Request) -> Response:
+        """Count a view of a job; the answer says that it counts."""
+        return Json({"views": await self.views.add(_id(request))}, status_code=201)
+
+    async def show_views(self, request: Request) -> Response:
+        """Return how often a job was viewed."""
+        return Json({"views": await self.views.number(_id(request))})
 
     async def live(self, _: Request) -> Response:
         """Say that the process answers; nothing outside of it is asked, nor able to have it restarted."""
@@ -138,6 +149,8 @@ def _routes(service: Service) -> list[Route]:
         Route("/jobs/{id}", service.show_job, methods=["GET"]),
         Route("/jobs/{id}/applications", service.list_applications, methods=["GET"]),
         Route("/jobs/{id}/applications", service.apply, methods=["POST"]),
+        Route("/jobs/{id}/views", service.count_view, methods=["POST"]),
+        Route("/jobs/{id}/views", service.show_views, methods=["GET"]),
         Route("/health/live", service.live, methods=["GET"]),
         Route("/health/ready", service.ready, methods=["GET"]),
         Route("/health/deep", service.deep, methods=["GET"]),

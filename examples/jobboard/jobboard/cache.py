@@ -10,7 +10,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
-from jobboard.redis_client import Breaker
+from jobboard.redis_client import Breaker, leave_a_demoted_primary
 
 log = logging.getLogger(__name__)
 
@@ -131,10 +131,9 @@ class Cache:
         return answer
 
     async def _refused(self, error: ResponseError) -> None:
-        # A primary that became a replica keeps its connections: only new ones reach its successor.
         if isinstance(error, ReadOnlyError) and self._client is not None:
             self._breaker.failed()
-            await self._client.connection_pool.disconnect()
+            await leave_a_demoted_primary(self._client)
         log.warning("cache refused a command", extra={"error": type(error).__name__})
 
 

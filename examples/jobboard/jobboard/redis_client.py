@@ -2,12 +2,14 @@
 
 import ssl
 import time
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 
 from jobboard.settings import Settings, SettingsError
 
@@ -38,6 +40,15 @@ def connect(settings: Settings) -> Redis | None:
         # The parser's message repeats parts of the URL, and with them parts of the password.
         raise SettingsError("REDIS_URL can't be parsed; are special characters in it %-encoded?") from None
     return Redis.from_pool(pool)
+
+
+async def leave_a_demoted_primary(client: Redis) -> None:
+    """Close idle connections; a busy one is closed when it is told READONLY itself.
+
+    A primary that became a replica keeps its connections: only new ones reach its successor.
+    """
+    with suppress(RedisError, OSError, TimeoutError):
+        await client.connection_pool.disconnect(inuse_connections=False)
 
 
 def _verified_tls(url: str) -> dict[str, Any]:

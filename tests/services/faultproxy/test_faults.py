@@ -91,6 +91,20 @@ def test_black_hole(proxied: Proxied, upstream: Upstream) -> None:
         assert passes(client, served)
 
 
+def test_answers_lost(proxied: Proxied, upstream: Upstream) -> None:
+    """The upstream hears everything and its answers vanish; the connections are closed afterwards."""
+    with joined(proxied, upstream) as (client, served):
+        with proxied.answers_lost():
+            client.send(b"up")
+            assert served.receive(2) == b"up"
+            served.send(b"down")
+            assert client.is_silent()
+        assert client.ended()
+        assert served.ended()
+    with joined(proxied, upstream) as (client, served):
+        assert passes(client, served)
+
+
 @pytest.mark.parametrize("speaker", [0, 1])
 def test_reset_connections(proxied: Proxied, upstream: Upstream, speaker: int) -> None:
     """The first data in either direction brings RST to both ends."""
