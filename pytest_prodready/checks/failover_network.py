@@ -89,8 +89,7 @@ def slow_database_is_isolated(seen: SlowDatabase, settings: Settings) -> Finding
     using = [each for each in during if each.request not in (*seen.free, *seen.cached)]
     if not any(not each.expected or each.seconds > seen.latency_ms / 2000 for each in using):
         return rule.inconclusive(f"{drill.fault}: no request noticed it ({kinds(using)})")
-    names = seen.free or seen.cached
-    before, beside = _of(names, drill, during=False), _of(names, drill, during=True)
+    before, beside = _of(seen.free, drill, during=False), _of(seen.free, drill, during=True)
     if min(len(before), len(beside)) < FEWEST:
         return rule.inconclusive(
             f"{drill.fault}: all requests that were tried run statements, so none tells if others suffer",
@@ -102,7 +101,7 @@ def slow_database_is_isolated(seen: SlowDatabase, settings: Settings) -> Finding
         f"{limits.slowdown:g} times as slow, or {seconds(FLOOR_S)} more"
     )
     told = (
-        f"{drill.fault}: {kinds(using)}, slowest {slowest(using)}; beside it {', '.join(names)} took "
+        f"{drill.fault}: {kinds(using)}, slowest {slowest(using)}; beside it {', '.join(seen.free)} took "
         f"{seconds(_median(beside))} (median, before {seconds(_median(before))})"
     )
     back, not_back = recovery(drill, limits.recover_within_s + seen.latency_ms / 1000)
@@ -112,7 +111,7 @@ def slow_database_is_isolated(seen: SlowDatabase, settings: Settings) -> Finding
         _rude(during),
         not_back,
     ]
-    captured = _captured(seen, limits.slowdown)
+    captured = _captured(before, beside, limits.slowdown)
     if any(wrong) or (captured and drill.behind_s < HICCUP_S):
         return rule.failed(f"{told}; {_all([captured, *wrong])}", limit=limit, limits=wanted)
     if captured:
@@ -158,15 +157,8 @@ def _of(names: Sequence[str], drill: Drill, *, during: bool) -> list[Sent]:
     return [each for each in every if each.ended_at_s < drill.fault_at_s]
 
 
-def _captured(seen: SlowDatabase, factor: float) -> str:
+def _captured(before: Sequence[Sent], beside: Sequence[Sent], factor: float) -> str:
     """What is wrong with requests that need no database: refused, or as slow as if they did."""
-    return _free_captured(seen, factor) or _cached_captured(seen, factor)
-
-
-def _free_captured(seen: SlowDatabase, factor: float) -> str:
-    before, beside = _of(seen.free, seen.drill, during=False), _of(seen.free, seen.drill, during=True)
-    if not before or not beside:
-        return ""
     bad = [each for each in beside if not each.expected]
     if len(bad) > max(1, len(beside) // 50):
         return f"{len(bad)} requests that need no database got {kinds(bad)}"
@@ -177,20 +169,6 @@ def _free_captured(seen: SlowDatabase, factor: float) -> str:
     if third > max(usual * factor, usual + HICCUP_S):
         return f"a quarter of the requests that need no database took {seconds(third)} and more"
     return ""
-
-
-def _cached_captured(seen: SlowDatabase, factor: float) -> str:
-    """What a cache answers may expire meanwhile, and then fares like any other: most has to suffer."""
-    before, beside = _of(seen.cached, seen.drill, during=False), _of(seen.cached, seen.drill, during=True)
-    if not before or not beside:
-        return ""
-    usual = _median(before)
-    most_s = max(usual * factor, usual + HICCUP_S)
-    bad = [each for each in beside if not each.expected or each.seconds > most_s]
-    if len(bad) <= len(beside) / 2:
-        return ""
-    suffered = f"{len(bad)} of {len(beside)} requests that a cache answers"
-    return f"{suffered} were refused or took over {seconds(most_s)}"
 
 
 def _median(answers: Sequence[Sent]) -> float:

@@ -35,7 +35,7 @@ class SlowDatabase:
 
     drill: Drill
     free: tuple[str, ...]  # requests that run no statement: liveness, an unknown path, or neither
-    cached: tuple[str, ...]  # declared ones that run none as long as a cache answers them
+    cached: tuple[str, ...]  # declared ones that run none until the cache that answers them expires
     latency_ms: int = LATENCY_MS
 
 

@@ -86,6 +86,7 @@ def slow(
     return SlowDatabase(replace(seen, sent=(*seen.sent, *quick)), free, cached)
 
 
+# A cache that expires while all connections are taken can't be filled again: no worker is captured by that.
 CACHE_LOST = slow(beside={"status": 503}, free=("liveness",), cached=("unknown",))
 
 
@@ -105,8 +106,8 @@ CACHE_LOST = slow(beside={"status": 503}, free=("liveness",), cached=("unknown",
         (slow(after={"status": 503}), Verdict.FAILED, "not served again"),
         (slow(same_process=False), Verdict.FAILED, "the process ended"),
         (slow(free=("liveness",), cached=("unknown",)), Verdict.PASSED, "beside it liveness took"),
-        (slow(free=(), cached=("unknown",)), Verdict.PASSED, "beside it unknown took"),
-        (CACHE_LOST, Verdict.FAILED, "49 of 49 requests that a cache answers were refused or took over"),
+        (slow(free=(), cached=("unknown",)), Verdict.INCONCLUSIVE, "none tells if others suffer"),
+        (CACHE_LOST, Verdict.PASSED, "beside it liveness took"),
     ],
 )
 def test_slow_database(seen: SlowDatabase, verdict: Verdict, part: str) -> None:
@@ -164,16 +165,3 @@ def test_a_busy_machine_answers_later() -> None:
     late = drill(during={"status": 503, "seconds": 10.7})
     assert stall_is_bounded(late, SETTINGS).verdict is Verdict.FAILED
     assert stall_is_bounded(behind(late, 0.4), SETTINGS).verdict is Verdict.PASSED
-
-
-def test_a_cache_that_expires_is_no_captured_worker() -> None:
-    """Twenty of fifty that missed the cache, and were refused like others, are no defect."""
-    seen = slow(free=("liveness",), cached=("unknown",))
-    missed = tuple(
-        replace(each, status=503, expected=False)
-        if each.request == "unknown" and 2 <= each.at_s < 4
-        else each
-        for each in seen.drill.sent
-    )
-    expired = replace(seen, drill=replace(seen.drill, sent=missed))
-    assert slow_database_is_isolated(expired, SETTINGS).verdict is Verdict.PASSED
