@@ -79,7 +79,7 @@ REDIS_RULES = (
         " stay.",
         how="Redis swaps places with a replica; live connections stay with the old one, new ones reach the new one."
         " What is cached is emptied and asked for, and the declared counter is incremented, until both work again.",
-        remedy="Close connections that answer READONLY (redis-py: connection_pool.disconnect(); ioredis:"
+        remedy="Close connections that answer READONLY (redis-py: a pool that renews them; ioredis:"
         " reconnectOnError).",
         level=Level.SHOULD,
         checklist=CHECKLIST,

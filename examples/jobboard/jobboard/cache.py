@@ -10,7 +10,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
-from jobboard.redis_client import Breaker, leave_a_demoted_primary
+from jobboard.redis_client import Breaker, leave
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ class Cache:
             async with asyncio.timeout(self._limit_s):
                 answer = await getattr(self._client, command)(*args, **options)
         except ResponseError as error:
-            await self._refused(error)
+            self._refused(error)
             return None
         except FAILURES as error:
             self._breaker.failed()
@@ -130,10 +130,10 @@ class Cache:
         self._breaker.succeeded()
         return answer
 
-    async def _refused(self, error: ResponseError) -> None:
+    def _refused(self, error: ResponseError) -> None:
         if isinstance(error, ReadOnlyError) and self._client is not None:
             self._breaker.failed()
-            await leave_a_demoted_primary(self._client)
+            leave(self._client)
         log.warning("cache refused a command", extra={"error": type(error).__name__})
 
 

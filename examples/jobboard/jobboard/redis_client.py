@@ -2,14 +2,14 @@
 
 import ssl
 import time
-from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+from weakref import WeakKeyDictionary
 
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from jobboard.settings import Settings, SettingsError
 
@@ -26,7 +26,7 @@ def connect(settings: Settings) -> Redis | None:
     limit = settings.redis_timeout_s
     try:
         verified = _verified_tls(settings.redis_url)
-        pool = BlockingConnectionPool.from_url(
+        pool = Pool.from_url(
             settings.redis_url,
             max_connections=settings.redis_max_connections,
             timeout=limit,
@@ -42,13 +42,41 @@ def connect(settings: Settings) -> Redis | None:
     return Redis.from_pool(pool)
 
 
-async def leave_a_demoted_primary(client: Redis) -> None:
-    """Close idle connections; a busy one is closed when it is told READONLY itself.
+class Pool(BlockingConnectionPool):
+    """A pool that can leave its server.
 
-    A primary that became a replica keeps its connections: only new ones reach its successor.
+    A primary that became a replica keeps its connections: only new ones reach its successor. Whoever takes a
+    connection next renews it; closed by anybody else (`disconnect`), it may be in use by then.
     """
-    with suppress(RedisError, OSError, TimeoutError):
-        await client.connection_pool.disconnect(inuse_connections=False)
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._generation = 0
+        self._made_in: WeakKeyDictionary[AbstractConnection, int] = WeakKeyDictionary()
+
+    def leave(self) -> None:
+        """Let no connection be used again that was made until now."""
+        self._generation += 1
+
+    async def get_connection(self, *args: Any, **options: Any) -> AbstractConnection:
+        """Return a connection that was made since the server was left the last time."""
+        connection: AbstractConnection
+        connection = await super().get_connection(*args, **options)  # type: ignore[no-untyped-call]
+        if self._made_in.setdefault(connection, self._generation) != self._generation:
+            try:
+                await connection.disconnect(nowait=True)
+                await connection.connect()  # type: ignore[no-untyped-call]
+            except BaseException:
+                await self.release(connection)
+                raise
+            self._made_in[connection] = self._generation
+        return connection
+
+
+def leave(client: Redis) -> None:
+    """Let its next commands go to whoever is the primary now."""
+    if isinstance(client.connection_pool, Pool):
+        client.connection_pool.leave()
 
 
 def _verified_tls(url: str) -> dict[str, Any]:

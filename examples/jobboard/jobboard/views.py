@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ReadOnlyError
 
 from jobboard.cache import FAILURES, PREFIX
-from jobboard.redis_client import leave_a_demoted_primary
+from jobboard.redis_client import leave
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Views:
         except FAILURES as error:
             log.warning("views unavailable", extra={"error": type(error).__name__})
             if isinstance(error, ReadOnlyError) and self._client is not None:
-                await leave_a_demoted_primary(self._client)
+                leave(self._client)
             raise Uncounted from None
 
 
