@@ -25,4 +25,6 @@ def standby_settings(conninfo: str) -> dict[str, Value]:
         "restore_command": "",
         "recovery_min_apply_delay": 0,
         "wal_retrieve_retry_interval": "100ms",
+        # It is killed, never cut off from power. Else its start would sync every file of the copy.
+        "fsync": False,
     }

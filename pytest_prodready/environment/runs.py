@@ -193,7 +193,10 @@ def _namespace() -> str:
 
 def _has_owner(folder: Path) -> bool:
     """Whether the run's owner lives: it holds a lock that the system frees when it dies."""
-    lock = try_lock(folder / OWNER)
+    try:
+        lock = try_lock(folder / OWNER)
+    except FileNotFoundError:
+        return True  # its owner is closing it at this moment, or has done so
     if lock is not None:
         os.close(lock)
         return False

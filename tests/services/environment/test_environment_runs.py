@@ -136,6 +136,11 @@ def test_strangers_are_left_alone() -> None:
         stranger.wait()
 
 
+def test_a_run_that_is_gone_meanwhile(tmp_path: Path) -> None:
+    """A folder that its owner has removed since it was listed is nobody's to sweep, and no error."""
+    assert runs._has_owner(tmp_path / "gone")
+
+
 def test_daemons_are_found(run: Run) -> None:
     """A process that left its group and its parent is still ended with the run."""
     script = "import subprocess; subprocess.Popen(['sleep', '600'], start_new_session=True)"

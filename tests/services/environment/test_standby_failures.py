@@ -11,6 +11,7 @@ import pytest
 
 from pytest_prodready.environment import failures
 from pytest_prodready.environment.environment import Environment
+from pytest_prodready.environment.failover_steps import TRANSACTIONS_END_WITHIN_S
 from pytest_prodready.environment.standby import Mode, PromotionFailed, Standby
 from pytest_prodready.faults import UnsupportedFault
 
@@ -69,7 +70,7 @@ def test_read_only_meanwhile(standing: Environment) -> None:
         other.execute(INSERT)
         began = time.monotonic()
         with failures.read_only(database_of(standing)):
-            assert time.monotonic() - began < failures.TRANSACTIONS_END_WITHIN_S + 3
+            assert time.monotonic() - began < TRANSACTIONS_END_WITHIN_S + 3
             assert other.closed or refused(other) is not None
             assert refused(live) == READ_ONLY
             with closing(session(standing)) as new:
