@@ -25,6 +25,7 @@ ANYWHERE = {
     "open_delay",
     "upstream_down",
     "proxy_with_toxics",
+    "keep_live",
 }
 
 
