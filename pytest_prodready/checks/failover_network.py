@@ -26,8 +26,9 @@ GATEWAY_TIMEOUT = 504
 CONNECT_S = 2.0  # an attempt to connect that has just begun is given up after so long, or tried again
 
 # Below these a difference is noise of the machine, not the service's.
-FLOOR_S = 0.1
-HICCUP_S = 0.3
+# Who waits for the slow database waits for a second and more.
+FLOOR_S = 0.3
+HICCUP_S = 0.5
 FEWEST = 5
 
 
@@ -112,7 +113,7 @@ def slow_database_is_isolated(seen: SlowDatabase, settings: Settings) -> Finding
         not_back,
     ]
     captured = _captured(before, beside, limits.slowdown)
-    if any(wrong) or (captured and drill.behind_s < HICCUP_S):
+    if any(wrong) or _captured(before, beside, limits.slowdown, drill.behind_s):
         return rule.failed(f"{told}; {_all([captured, *wrong])}", limit=limit, limits=wanted)
     if captured:
         busy = f"but the machine was busy: requests were sent up to {seconds(drill.behind_s)} late"
@@ -157,16 +158,19 @@ def _of(names: Sequence[str], drill: Drill, *, during: bool) -> list[Sent]:
     return [each for each in every if each.ended_at_s < drill.fault_at_s]
 
 
-def _captured(before: Sequence[Sent], beside: Sequence[Sent], factor: float) -> str:
-    """What is wrong with requests that need no database: refused, or as slow as if they did."""
+def _captured(before: Sequence[Sent], beside: Sequence[Sent], factor: float, behind_s: float = 0.0) -> str:
+    """What is wrong with requests that need no database: refused, or as slow as if they did.
+
+    `behind_s` is what a busy machine may have added.
+    """
     bad = [each for each in beside if not each.expected]
     if len(bad) > max(1, len(beside) // 50):
         return f"{len(bad)} requests that need no database got {kinds(bad)}"
     usual = _median(before)
-    if _median(beside) > max(usual * factor, usual + FLOOR_S):
+    if _median(beside) > max(usual * factor, usual + FLOOR_S) + behind_s:
         return f"requests that need no database took {seconds(_median(beside))}"
     third = quantiles([each.seconds for each in beside], n=4)[2]
-    if third > max(usual * factor, usual + HICCUP_S):
+    if third > max(usual * factor, usual + HICCUP_S) + behind_s:
         return f"a quarter of the requests that need no database took {seconds(third)} and more"
     return ""
 
