@@ -11,8 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-
-# Toxiproxy acknowledges what it receives, so packets can't be lost there; the built-in fault proxy can drop them.
+# Toxiproxy acknowledges what it receives; only the built-in fault proxy can lose packets.
 BEYOND_TOXIPROXY = {"failover.dead-peer-is-noticed"}
 
 
