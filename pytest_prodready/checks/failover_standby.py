@@ -47,11 +47,10 @@ def _followed(rule: Rule, seen: Drill, settings: Settings) -> Finding:
     troubled = [
         each for each in (*seen.sent, *seen.writes) if each.at_s >= seen.fault_at_s and not each.expected
     ]
-    if not troubled:
-        return rule.inconclusive(f"{seen.fault}: no request noticed it, so none needed the primary")
     wanted = {"follow_within_s": limits.follow_within_s}
     limit = f"reads and writes served within {limits.follow_within_s:g} s of the switch"
-    told = f"{seen.fault}; until service was back {kinds(troubled)}"
+    # Writes that are acknowledged after the switch have reached the new primary: the old one takes none.
+    told = f"{seen.fault}; until service was back {kinds(troubled) if troubled else 'nobody noticed'}"
     wrong = [ended(seen), _not_back(seen, limits.follow_within_s), liveness(seen, settings)]
     if any(wrong):
         summary = f"{told}; {'; '.join(each for each in wrong if each)}"
