@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= auto
 RULES ?= readiness
+ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
@@ -15,7 +16,7 @@ help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 readiness: $(VENV)/.gate  ## set everything up and run the gate on the example
-	$(BIN)/python -m pytest -m "$(RULES)" prodready.toml
+	$(BIN)/python -m pytest -m "$(RULES)" $(ARGS) prodready.toml
 
 test: $(VENV)/.dev  ## set everything up and run the tests
 	$(BIN)/python -m pytest --timeout 300 -n $(WORKERS) --dist worksteal
