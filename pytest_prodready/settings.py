@@ -221,7 +221,7 @@ class FailoverSettings(Table):
     long_recover_within_s: Seconds = 5.0
     follow_within_s: Seconds = 10.0
     lost_writes: Annotated[int, Field(ge=0)] = 0
-    redis_outage_s: Seconds = 2.0  # dead; and silent, or for degraded_within_s + 1 where that is longer
+    redis_outage_s: Seconds = 2.0  # dead; and silent, or for degraded_within_s + 2 where that is longer
     redis_load: Annotated[float, Field(ge=1)] = 2.0  # times the statements of a request that isn't cached
     crowd: Count = 40  # requests at once for what is cached
     cold_loads: Count = 3  # by each process, for such a crowd on a cold cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_prodready.catalogue import RULES
-from pytest_prodready.checks.failover_words import ended, kinds, late, liveness, seconds, slowest
+from pytest_prodready.checks.failover_words import ended, kinds, liveness, seconds, slowest
 from pytest_prodready.findings import Finding
 from pytest_prodready.probes.drill import Sent
 from pytest_prodready.probes.failover_redis import Crowd, RedisHerd, RedisLoss
@@ -14,6 +14,7 @@ from pytest_prodready.settings import Settings
 
 UNUSED = "none of the declared requests was seen to use Redis; does the service use {redis.url}?"
 FEWEST = 5  # requests of each phase
+MOSTLY = 0.3
 
 
 def redis_loss_is_survived(seen: RedisLoss, settings: Settings) -> Finding:
@@ -24,10 +25,11 @@ def redis_loss_is_survived(seen: RedisLoss, settings: Settings) -> Finding:
     within_s = settings.health.degraded_within_s
     limit, wanted = f"as declared within {within_s:g} s", {"degraded_within_s": within_s}
     told, wrong = [], [ended(drill), liveness(drill, settings)]
+    users = {cost.request for cost in seen.costs if cost.cached or cost.commands}
     for name, answers in _phases(seen).items():
         told.append(f"{name}: {kinds(answers)}, slowest {slowest(answers)}")
         failed = [each for each in answers if not each.expected]
-        slow = late([each for each in answers if each.expected], within_s)
+        slow = _slow([each for each in answers if each.expected and each.request in users], within_s)
         wrong += [
             f"{name}: {len(failed)} of {len(answers)} failed ({kinds(failed)})" if failed else "",
             f"{name}: {len(slow)} of {len(answers)} took up to {slowest(slow)}" if slow else "",
@@ -40,6 +42,16 @@ def redis_loss_is_survived(seen: RedisLoss, settings: Settings) -> Finding:
     if any(wrong):
         return rule.failed("; ".join(each for each in wrong if each), limit=limit, limits=wanted)
     return rule.passed("; ".join(told), limit=limit, limits=wanted)
+
+
+def _slow(answers: Sequence[Sent], within_s: float) -> list[Sent]:
+    """Answers beyond the limit, unless they are as few as a starved machine makes late.
+
+    What waits for Redis does so in most of its requests; single ones are health.optional-redis' business.
+    """
+    slow = [each for each in answers if each.seconds > within_s]
+    many = len(slow) > max(2.0, MOSTLY * len(answers))
+    return slow if many or any(each.seconds > 3 * within_s for each in slow) else []
 
 
 def _loss_doubt(seen: RedisLoss) -> str:

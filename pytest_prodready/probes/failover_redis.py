@@ -20,7 +20,7 @@ from pytest_prodready.probes.traffic import Answer, Traffic
 from pytest_prodready.settings import Request, Settings
 
 MARGIN_S = 5.0
-BEYOND_S = 1.0
+BEYOND_S = 2.0
 REPEATS = 4
 SLOW_MS = 300  # the crowd is there before the first of it has its answer
 MOST_AT_ONCE = 400

@@ -40,7 +40,16 @@ SERVED = tuple(Sent("show", 0.0, 0.2, 200, expected=True) for _ in range(40))
 def loss(during: dict[str, Any] | None = None, **changes: Any) -> RedisLoss:
     """A loss of Redis that went well, but for what is told."""
     seen = drill(during=during or {}, marks=MARKS, **changes)
-    return RedisLoss(seen, COSTS, ("list",), used_again_s=0.5, watched_s=0.5, after=(SHOW,))
+    seen = replace(seen, sent=tuple(replace(each, request="show") for each in seen.sent))
+    return RedisLoss(seen, COSTS, ("show",), used_again_s=0.5, watched_s=0.5, after=(SHOW,))
+
+
+def lately(share: float) -> RedisLoss:
+    """A loss during which so many of the requests in silence took longer than they may."""
+    seen = loss()
+    end_s = SILENT_S + share * (HEALED_S - SILENT_S) - 0.01
+    slow = (replace(s, seconds=2.5 if SILENT_S <= s.at_s < end_s else s.seconds) for s in seen.drill.sent)
+    return replace(seen, drill=replace(seen.drill, sent=tuple(slow)))
 
 
 def refused(writes: int) -> Ledger:
@@ -54,6 +63,8 @@ def refused(writes: int) -> Ledger:
         (loss(), SETTINGS, Verdict.PASSED, "Redis silent: 30 x 200"),
         (loss({"status": 503}), SETTINGS, Verdict.FAILED, "Redis dead: 20 of 20 failed (20 x 503)"),
         (loss({"seconds": 2.5}), SETTINGS, Verdict.FAILED, "30 of 30 took up to 2.5 s"),
+        (lately(0.2), SETTINGS, Verdict.PASSED, "30 x 200, slowest 2.5 s"),
+        (lately(0.4), SETTINGS, Verdict.FAILED, "12 of 30 took up to 2.5 s"),
         (loss(ledger=refused(3)), SETTINGS, Verdict.FAILED, "3 of 53 writes were not acknowledged"),
         (loss(ledger=refused(3)), STRICT, Verdict.PASSED, "30 x 200"),
         (loss(same_process=False), SETTINGS, Verdict.FAILED, "the process ended"),
