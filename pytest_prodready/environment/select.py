@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pytest_prodready.environment.capabilities import postgres_origin, redis_origin
-from pytest_prodready.errors import ConfigError, ProdreadyError
+from pytest_prodready.errors import ConfigError, ProdreadyError, ServerError
 from pytest_prodready.settings import Settings
 
 BACKENDS = ("auto", "containers", "processes", "external")
@@ -90,7 +90,17 @@ def _engine() -> str:
             source="--prodready-backend",
             remedy="pip install 'pytest-prodready[containers]', or use --prodready-backend=processes",
         ) from None
-    engine = connect()
+    try:
+        engine = connect()
+    except ServerError as reason:
+        # Which engine is a matter of configuration: it is known before anything starts.
+        raise ConfigError(
+            reason.problem,
+            value=reason.value,
+            source=reason.source,
+            tried=reason.tried,
+            remedy=reason.remedy,
+        ) from None
     engine.close()
     return str(engine)
 

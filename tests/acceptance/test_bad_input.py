@@ -84,6 +84,7 @@ CASES: dict[str, tuple[str, list[str], list[str]]] = {
         ["127.0.0.1:9"],
     ),
     "no such backend": (SMALL, ["--prodready-backend=cloud"], ["cloud", "processes"]),
+    "no engine": (SMALL, ["--prodready-backend=containers"], ["no socket at this address", "DOCKER_HOST"]),
     "no such profile": (SMALL, ["--prodready-profile=prod"], ["prod", "no profiles"]),
     "no such run": (SMALL, ["--prodready-judge=nowhere"], ["nowhere", "run.json"]),
     "bad assignment": (SMALL, ["--prodready-set=pool.size"], ["pool.size", "table.key=value"]),

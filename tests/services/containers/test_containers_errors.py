@@ -40,7 +40,7 @@ def test_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{port}")
-    with pytest.raises(ServerError) as caught:
+    with pytest.raises(ConfigError) as caught:
         choose("containers", settings_of())
     for part in ("connection refused", f"127.0.0.1:{port}", "DOCKER_HOST", "--prodready-backend=processes"):
         assert part in caught.value.message

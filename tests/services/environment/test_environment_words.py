@@ -19,7 +19,7 @@ from pytest_prodready.environment.placeholders import check, fill, names_in, ser
 from pytest_prodready.environment.postgres_config import preloaded
 from pytest_prodready.environment.secrets import Redactor
 from pytest_prodready.environment.select import choose
-from pytest_prodready.errors import ConfigError, ServerError
+from pytest_prodready.errors import ConfigError
 
 from .conftest import settings_of
 
@@ -100,7 +100,7 @@ def test_the_choice_of_a_backend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     for option, settings in (("docker", given), ("external", settings_of())):
         with pytest.raises(ConfigError, match="--prodready-backend"):
             choose(option, settings)
-    with pytest.raises(ServerError, match="no socket at this address"):
+    with pytest.raises(ConfigError, match="no socket at this address"):
         choose("containers", settings_of())
 
 
