@@ -11,9 +11,11 @@ from pytest_prodready.environment.standby import Standby
 from pytest_prodready.probes.drill import Drill
 from pytest_prodready.probes.drill_run import Fault, Marker, Scene, run_drill
 from pytest_prodready.probes.failover import MARGIN_S
+from pytest_prodready.probes.pool_hold import warm
 from pytest_prodready.probes.traffic import Traffic
 from pytest_prodready.settings import Settings
 
+POOL = 10  # connections, where [pool] size isn't given
 Failure = Callable[[Standby, Marker], AbstractContextManager[object]]
 
 
@@ -43,7 +45,7 @@ def _drill(scene: Scene, name: str, words: str, failure: Failure) -> Drill:
         fault = Fault(
             name=name,
             words=words,
-            hold=lambda mark: _healed_by_the_switch(standby, failure, mark),
+            hold=lambda mark: _healed_by_the_switch(scene, standby, failure, mark),
             seconds=0.0,
             recover_s=limits.follow_within_s + MARGIN_S,
             deadline_s=limits.deadline_s,
@@ -54,10 +56,14 @@ def _drill(scene: Scene, name: str, words: str, failure: Failure) -> Drill:
 
 
 @contextmanager
-def _healed_by_the_switch(standby: Standby, failure: Failure, mark: Marker) -> Iterator[None]:
+def _healed_by_the_switch(scene: Scene, standby: Standby, failure: Failure, mark: Marker) -> Iterator[None]:
     """The failure, healed once new connections reach the new primary: the rest is the service's."""
 
     def told(name: str) -> None:
+        if name == "demoted":
+            # The whole pool is at the demoted primary: a few good connections would hide the bad ones.
+            capacity = scene.settings.pool.capacity or POOL
+            warm(scene.traffic, standby.primary, scene.settings.traffic, capacity)
         if name == "switched":
             mark("healed")
         mark(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import docker
 import docker.errors
 import requests
+from docker.models.containers import Container
 
 from pytest_prodready.environment.containers.failures import explained
 
@@ -19,6 +21,7 @@ LABEL = "pytest-prodready.run"
 BASE_LABEL = "pytest-prodready.base"
 OWNER_LABEL = "pytest-prodready.owner"
 ASKED_WITHIN_S = 60
+GONE_WITHIN_S = 30.0
 ENGINE_VARIABLES = ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
 
 
@@ -52,8 +55,7 @@ def remove(api: docker.DockerClient, run: str) -> int:
     with explained("Removing the containers of a run"):
         containers = api.containers.list(all=True, filters=wanted, ignore_removed=True)
         for container in containers:
-            with suppress(docker.errors.NotFound):
-                container.remove(force=True, v=True)
+            _remove(container)
         for network in api.networks.list(filters=wanted):
             _disconnect(api, network.id)
             with suppress(docker.errors.NotFound):
@@ -62,6 +64,22 @@ def remove(api: docker.DockerClient, run: str) -> int:
             with suppress(docker.errors.NotFound):
                 volume.remove(force=True)
     return len(containers)
+
+
+def _remove(container: Container) -> None:
+    """Remove a container, or wait until whoever else is removing it has done so."""
+    try:
+        container.remove(force=True, v=True)
+    except docker.errors.NotFound:
+        return
+    except docker.errors.APIError as failure:
+        if "already in progress" not in str(failure):
+            raise
+        deadline = time.monotonic() + GONE_WITHIN_S
+        with suppress(docker.errors.NotFound):
+            while time.monotonic() < deadline:
+                container.reload()
+                time.sleep(0.05)
 
 
 def sweep_base(api: docker.DockerClient, base: Path) -> int:

@@ -113,7 +113,8 @@ def _fails_over(environment: Environment) -> None:
     with environment.standby("synchronous") as standby:
         with closing(session(environment)) as live, failures.failed_over(standby) as seen:
             assert seen.failed_at < seen.promoted_at < seen.switched_at < time.monotonic()
-            assert refused(live) == "no connection"
+            # Whether the kill tells its clients, or just ends, is the moment's.
+            assert refused(live) in ("no connection", "57P01", "57P02")
             tell(environment, INSERT)
             assert seen_by(standby.database, COUNT) == rows + 1
         assert ask(environment, COUNT) == rows
