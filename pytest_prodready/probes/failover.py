@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from psycopg import sql
 
+from pytest_prodready.environment import failures
 from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.errors import ProdreadyError
@@ -28,27 +29,35 @@ def outage(
     environment: Environment, traffic: Traffic, settings: Settings, progress: Callable[[str], None]
 ) -> Drill:
     """Cut and refuse the database's connections for a while."""
-    limits, proxied = settings.failover, proxy_of(environment)
+    limits = settings.failover
+    scene = Scene(environment, traffic, settings, progress)
+    return refused(scene, "outage", limits.outage_s, limits.recover_within_s + MARGIN_S)
+
+
+def refused(scene: Scene, name: str, seconds: float, recover_s: float) -> Drill:
+    """Cut and refuse the database's connections for so long."""
+    proxied = proxy_of(scene.environment)
     fault = Fault(
-        name="outage",
-        words=f"connections to the database refused for {limits.outage_s:g} s",
+        name=name,
+        words=f"connections to the database refused for {seconds:g} s",
         hold=lambda _: proxied.down(),
-        seconds=limits.outage_s,
-        recover_s=limits.recover_within_s + MARGIN_S,
-        deadline_s=limits.deadline_s,
+        seconds=seconds,
+        recover_s=recover_s,
+        deadline_s=scene.settings.failover.deadline_s,
     )
-    return run_drill(Scene(environment, traffic, settings, progress), fault)
+    return run_drill(scene, fault)
 
 
 def crash(
     environment: Environment, traffic: Traffic, settings: Settings, progress: Callable[[str], None]
 ) -> Drill:
     """Kill PostgreSQL with all its processes, and start it again on the same data."""
-    database = database_of(environment)
+    server = database_of(environment).server
+    assert server is not None
     fault = Fault(
         name="crash",
         words="PostgreSQL killed and started again",
-        hold=lambda _: killed(database),
+        hold=lambda _: failures.killed(server),
         seconds=0.5,
         recover_s=settings.failover.recover_within_s + MARGIN_S,
         deadline_s=settings.failover.deadline_s,
@@ -104,17 +113,6 @@ def _waiting_for_standby(database: Database) -> int:
     with database.admin() as admin:
         row = admin.execute(query, (database.user,)).fetchone()
     return int(row[0]) if row else 0
-
-
-@contextmanager
-def killed(database: Database) -> Iterator[None]:
-    """The server is dead until the block ends; then it runs again and accepts connections."""
-    assert database.server is not None
-    database.server.kill()
-    try:
-        yield
-    finally:
-        database.server.start()
 
 
 def database_of(environment: Environment) -> Database:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pytest_prodready.environment.database import Database
@@ -10,15 +10,14 @@ from pytest_prodready.environment.environment import Environment
 from pytest_prodready.probes.drill import Drill
 from pytest_prodready.probes.drill_run import Fault, Scene, run_drill
 from pytest_prodready.probes.failover import MARGIN_S, database_of, proxy_of
-from pytest_prodready.probes.holders import Usage
+from pytest_prodready.probes.holders import UNKNOWN, Usage, cached, runs_no_statement
 from pytest_prodready.probes.traffic import Traffic
 from pytest_prodready.settings import Request, Settings
 
 BEYOND_S = 2.0  # a fault outlasts the limit by so much, or what hangs would be answered by the heal in time
 LATENCY_MS = 1000
 JITTER_MS = 200
-UNKNOWN = Request(path="/prodready-unknown-path", name="an unknown path", expect=tuple(range(200, 500)))
-ASKED = 3
+ASK_WITHIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,23 +96,11 @@ def slow_database(
         requests=(*settings.traffic, *unknown),
     )
     drill = run_drill(Scene(environment, traffic, settings, progress), fault)
-    return SlowDatabase(drill, free, _cached(settings, usage))
+    return SlowDatabase(drill, free, tuple(each.label for each in cached(settings.traffic, usage)))
 
 
 def _free(traffic: Traffic, database: Database, settings: Settings) -> tuple[str, ...]:
     """What runs no statement, of liveness and an unknown path."""
     liveness = settings.health.liveness
     asked = [*([Request(path=liveness, name="liveness")] if liveness else []), UNKNOWN]
-    return tuple(each.label for each in asked if _runs_nothing(traffic, database, each))
-
-
-def _cached(settings: Settings, usage: Sequence[Usage]) -> tuple[str, ...]:
-    """Declared requests that ran no statement when they were repeated."""
-    quiet = [each.request for each in usage if each.answered and each.statements < 0.1]
-    return tuple(request.label for request in settings.traffic if request.label in quiet)
-
-
-def _runs_nothing(traffic: Traffic, database: Database, request: Request) -> bool:
-    before = database.statements()
-    answers = [traffic.send(request, deadline_s=5) for _ in range(ASKED)]
-    return all(each.expected for each in answers) and database.statements() - before < ASKED
+    return tuple(each.label for each in asked if runs_no_statement(traffic, database, each, ASK_WITHIN_S))

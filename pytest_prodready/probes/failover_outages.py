@@ -15,7 +15,7 @@ from pytest_prodready.errors import ProdreadyError
 from pytest_prodready.faults import Proxied
 from pytest_prodready.probes.drill import Drill
 from pytest_prodready.probes.drill_run import Fault, Marker, Scene, run_drill
-from pytest_prodready.probes.failover import MARGIN_S, database_of, proxy_of
+from pytest_prodready.probes.failover import MARGIN_S, database_of, proxy_of, refused
 from pytest_prodready.probes.health import wait_until
 from pytest_prodready.probes.traffic import Traffic
 from pytest_prodready.settings import Settings
@@ -56,16 +56,9 @@ def long_outage(
     environment: Environment, traffic: Traffic, settings: Settings, progress: Callable[[str], None]
 ) -> Drill:
     """Refuse the database's connections for longer than pools like to wait between two attempts."""
-    limits, proxied = settings.failover, proxy_of(environment)
-    fault = Fault(
-        name="long outage",
-        words=f"connections to the database refused for {limits.long_outage_s:g} s",
-        hold=lambda _: proxied.down(),
-        seconds=limits.long_outage_s,
-        recover_s=limits.long_recover_within_s + LATE_S,
-        deadline_s=limits.deadline_s,
-    )
-    return run_drill(Scene(environment, traffic, settings, progress), fault)
+    limits = settings.failover
+    scene = Scene(environment, traffic, settings, progress)
+    return refused(scene, "long outage", limits.long_outage_s, limits.long_recover_within_s + LATE_S)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from pytest_prodready.probes.traffic import Traffic
 from pytest_prodready.settings import Request
 
 REPEATS = 3
+UNKNOWN = Request(path="/prodready-unknown-path", name="an unknown path", expect=tuple(range(200, 500)))
 
 
 class Counted(Protocol):
@@ -34,6 +35,19 @@ def usage(traffic: Traffic, database: Counted, requests: Sequence[Request]) -> t
     """Send each request a few times, one at a time, and count the statements that it causes."""
     idle_per_s = _idle_rate(database)
     return tuple(_one(traffic, database, request, idle_per_s) for request in requests)
+
+
+def cached(requests: Sequence[Request], used: Sequence[Usage]) -> tuple[Request, ...]:
+    """The requests that ran no statement when they were repeated: a cache answers them, until it expires."""
+    quiet = {each.request for each in used if each.answered and each.statements < 0.1}
+    return tuple(request for request in requests if request.label in quiet)
+
+
+def runs_no_statement(traffic: Traffic, database: Counted, request: Request, deadline_s: float) -> bool:
+    """Whether a request is answered as declared and needs no database."""
+    before = database.statements()
+    answers = [traffic.send(request, deadline_s) for _ in range(REPEATS)]
+    return all(each.expected for each in answers) and database.statements() - before < REPEATS
 
 
 def holders(requests: Sequence[Request], used: Sequence[Usage]) -> tuple[Request, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pytest_prodready.environment.cache import Cache
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.errors import ProdreadyError
-from pytest_prodready.probes.holders import Usage
+from pytest_prodready.probes.holders import UNKNOWN, Usage, cached, runs_no_statement
 from pytest_prodready.probes.pool_hold import wait_until
 from pytest_prodready.probes.pool_steady import (
     Clock,
@@ -37,7 +37,6 @@ HOLD_S = 0.8
 ROUNDS = 2
 BASELINE = 10
 REFERENCE_WITHIN_S = 2.0
-UNKNOWN = Request(path="/prodready-unknown-path", name="an unknown path", expect=tuple(range(200, 500)))
 
 IN_LOCK = 3
 
@@ -237,22 +236,18 @@ def _references(here: Scene, usage: Sequence[Usage]) -> tuple[tuple[Request, ...
     What the cache answers now may need the database in a moment, when it has expired.
     """
     health = here.settings.health
-    quiet = {each.request for each in usage if each.answered and each.statements < 0.1}
     liveness = [Request(path=health.liveness, name="liveness")] if health.liveness else []
-    cached = [request for request in here.settings.traffic if request.label in quiet]
     tried: list[Request] = []
-    for candidates in ([*liveness, UNKNOWN], cached):
-        found = [request for request in candidates if _runs_no_statement(here, request)]
+    for candidates in ((*liveness, UNKNOWN), cached(here.settings.traffic, usage)):
+        found = [
+            request
+            for request in candidates
+            if runs_no_statement(here.traffic, here.database, request, REFERENCE_WITHIN_S)
+        ]
         tried += [request for request in candidates if request not in found]
         if found:
             return tuple(found), tuple(each.label for each in tried)
     return (), tuple(each.label for each in tried)
-
-
-def _runs_no_statement(here: Scene, request: Request) -> bool:
-    before = here.database.statements()
-    answers = [here.traffic.send(request, REFERENCE_WITHIN_S) for _ in range(3)]
-    return all(each.expected for each in answers) and here.database.statements() - before < len(answers)
 
 
 def _one_by_one(

@@ -11,9 +11,10 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from pytest_prodready.environment.certificates import Authority
-from pytest_prodready.environment.containers.box import Box, File, Plan
+from pytest_prodready.environment.containers.box import File, Plan
 from pytest_prodready.environment.containers.images import Image
 from pytest_prodready.environment.containers.names import certificate_names
+from pytest_prodready.environment.containers.server import ContainerServer
 from pytest_prodready.environment.containers.stage import Stage
 from pytest_prodready.environment.postgres_account import admin_options, make_account
 from pytest_prodready.environment.postgres_config import (
@@ -50,7 +51,7 @@ PLACES: dict[str, Value] = {
 }
 
 
-class PostgresContainer:
+class PostgresContainer(ContainerServer):
     """A PostgreSQL that can be stopped, killed, frozen and started again on the same data and address."""
 
     def __init__(  # noqa: PLR0913 (the standby's by name)
@@ -69,18 +70,7 @@ class PostgresContainer:
         self.admin_password = admin_password or new_password()
         self.version = ""
         self._name, self._config = name, config or UserConfig()
-        self._running = False
-        self._box = Box(stage, self._plan(stage, authority))
-
-    @property
-    def box(self) -> Box:
-        """Its container."""
-        return self._box
-
-    @property
-    def paused(self) -> bool:
-        """Whether it is frozen."""
-        return self._box.paused
+        super().__init__(stage, self._plan(stage, authority))
 
     @property
     def endpoint(self) -> Endpoint:
@@ -91,11 +81,6 @@ class PostgresContainer:
     def upstream(self) -> Endpoint:
         """Where the fault proxy reaches it: by the container's name, which can be given to another."""
         return Endpoint(self._box.name, PORT)
-
-    @property
-    def alive(self) -> bool:
-        """Whether it was started and not stopped; what ended by itself shows at the next connection."""
-        return self._running
 
     def create(self) -> None:
         """Start it, and make the service's role and database."""
@@ -115,42 +100,6 @@ class PostgresContainer:
                 tried=[f"its last lines:\n{self.log_tail()}"],
                 source=self._config.sources or self.image.source,
             ) from None
-
-    def start(self) -> None:
-        """Start it on its data and port, and wait until it accepts connections."""
-        if not self._running:
-            self._box.start()
-            self._wait_until_ready()
-
-    def stop(self, *, within_s: float = 20.0) -> None:
-        """Shut it down fast: open transactions are rolled back, the data is consistent."""
-        if self._box.exists:
-            self._running = False
-            self._box.stop(within_s)
-
-    def discard(self) -> None:
-        """Remove it with its data."""
-        self._running = False
-        self._box.remove()
-
-    def restart(self) -> None:
-        """Stop it and start it again."""
-        self.stop()
-        self.start()
-
-    def kill(self) -> None:
-        """End every process of it at once, as a power cut would."""
-        if self._box.exists:
-            self._running = False
-            self._box.kill()
-
-    def pause(self) -> None:
-        """Freeze it with all its backends: connections stay open, nothing answers."""
-        self._box.pause()
-
-    def resume(self) -> None:
-        """Let it go on."""
-        self._box.resume()
 
     def connect(
         self, database: str, *, password: str = "", timeout_s: float = 10.0
@@ -185,10 +134,6 @@ class PostgresContainer:
         while mark not in (text := self._box.logs()) and time.monotonic() < deadline:
             time.sleep(0.01)
         return text
-
-    def log_tail(self, lines: int = 20) -> str:
-        """The last lines of its log."""
-        return "\n".join(self._box.logs().splitlines()[-lines:])
 
     def __str__(self) -> str:
         return f"PostgreSQL {self.version} ({self.image})".replace("  ", " ")

@@ -11,9 +11,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from pytest_prodready.environment.certificates import Authority
-from pytest_prodready.environment.containers.box import Box, File, Plan
+from pytest_prodready.environment.containers.box import File, Plan
 from pytest_prodready.environment.containers.images import Image
 from pytest_prodready.environment.containers.names import certificate_names
+from pytest_prodready.environment.containers.server import ContainerServer
 from pytest_prodready.environment.containers.stage import Stage
 from pytest_prodready.environment.redis import common_lines
 from pytest_prodready.environment.service import Endpoint
@@ -24,8 +25,10 @@ FOLDER = Path("/etc/prodready")
 READY_WITHIN_S = 60.0
 
 
-class RedisContainer:
+class RedisContainer(ContainerServer):
     """A Redis that can be stopped, killed, frozen and started again on the same address; it keeps no data."""
+
+    stop_within_s = 5.0
 
     def __init__(
         self,
@@ -42,18 +45,7 @@ class RedisContainer:
         self.product = "Redis"
         self.tls = authority is not None
         self._name = name
-        self._running = False
-        self._box = Box(stage, self._plan(stage, authority))
-
-    @property
-    def box(self) -> Box:
-        """Its container."""
-        return self._box
-
-    @property
-    def paused(self) -> bool:
-        """Whether it is frozen."""
-        return self._box.paused
+        super().__init__(stage, self._plan(stage, authority))
 
     @property
     def endpoint(self) -> Endpoint:
@@ -75,54 +67,10 @@ class RedisContainer:
         """Where another server of the same run follows it."""
         return Endpoint(self._box.alias, PLAIN_PORT)
 
-    @property
-    def alive(self) -> bool:
-        """Whether it was started and not stopped."""
-        return self._running
-
     def create(self) -> None:
         """Start it for the first time."""
         self._box.create()
         self._wait_until_ready()
-
-    def start(self) -> None:
-        """Start it and wait until it answers."""
-        if not self._running:
-            self._box.start()
-            self._wait_until_ready()
-
-    def stop(self) -> None:
-        """Shut it down."""
-        if self._box.exists:
-            self._running = False
-            self._box.stop(within_s=5)
-
-    def discard(self) -> None:
-        """Remove it."""
-        self._running = False
-        self._box.remove()
-
-    def kill(self) -> None:
-        """End it at once."""
-        if self._box.exists:
-            self._running = False
-            self._box.kill()
-
-    def pause(self) -> None:
-        """Freeze it: connections stay open, nothing answers."""
-        self._box.pause()
-
-    def resume(self) -> None:
-        """Let it go on."""
-        self._box.resume()
-
-    def log(self) -> str:
-        """All of its log."""
-        return self._box.logs()
-
-    def log_tail(self, lines: int = 20) -> str:
-        """The last lines of its log."""
-        return "\n".join(self._box.logs().splitlines()[-lines:])
 
     def __str__(self) -> str:
         return f"{self.product} {self.version} ({self.image})".replace("  ", " ")
