@@ -12,6 +12,7 @@ Seconds = Annotated[float, Field(gt=0, le=3600)]
 Count = Annotated[int, Field(ge=1, le=100_000)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,39}$")]
 Image = Annotated[str, Field(pattern=r"^[a-z0-9][\w./:@-]*$")]
+RowCount = Annotated[int, Field(ge=1, le=100_000_000)]
 UrlPath = Annotated[str, Field(pattern=r"^/")]
 
 
@@ -228,6 +229,47 @@ class FailoverSettings(Table):
     counter: CounterSettings | None = None
 
 
+class QuerySettings(Table):
+    """[[explain.queries]]: a statement that no declared request runs; `$1` and so on stand for `params`."""
+
+    name: Name
+    sql: str | None = None
+    file: Path | None = None
+    params: tuple[str | int | float | bool | None, ...] = ()
+    buffers: Count | None = None
+
+    @model_validator(mode="after")
+    def _one_text(self) -> QuerySettings:
+        if (self.sql is None) == (self.file is None):
+            raise ValueError("give either sql or file")
+        return self
+
+
+class ExplainSettings(Table):
+    """[explain]: the data that plans are made for, and the budgets of the explain suite."""
+
+    seed: str | None = None  # a command that fills the database with as much as production has
+    rows: dict[str, RowCount] = {}  # of production's tables; what is missing is generated
+    statistics: Path | None = None  # production's, by pg_dump --statistics-only
+    settings: dict[str, str | int | float | bool] = {}  # production's planner settings, such as work_mem
+    queries: tuple[QuerySettings, ...] = ()
+    baseline: Path = Path("prodready.plans.json")
+    buffers: Count | None = None  # pages that a statement may touch
+    buffers_growth: Annotated[float, Field(ge=1)] = 1.25  # over the baseline
+    buffers_slack: Annotated[int, Field(ge=0)] = 50  # pages that don't count as growth
+    examined_per_row: Annotated[float, Field(ge=1)] = 100
+    examined_rows: Count = 1000  # fewer rows removed than this are nobody's trouble
+    large_table_rows: Count = 10_000
+    estimate_error: Annotated[float, Field(gt=1)] = 100
+    loops: Count = 100  # of a sequential scan inside a nested loop
+    heap_fetches: Annotated[float, Field(ge=0, le=1)] = 0.1
+    repeats: Annotated[int, Field(ge=2, le=1000)] = 5  # of one statement in one request
+    generic_growth: Annotated[float, Field(gt=1)] = 10  # of a generic plan over a custom one, in pages
+    sequence_used: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    unused_index_mb: Annotated[float, Field(ge=0)] = 10
+    bloat_mb: Annotated[float, Field(ge=0)] = 100
+
+
 class Waiver(Table):
     """[[waivers]]: a finding accepted by a named person until a date."""
 
@@ -250,6 +292,7 @@ class Settings(Table):
     ssl: SslSettings = SslSettings()
     pool: PoolSettings = PoolSettings()
     failover: FailoverSettings = FailoverSettings()
+    explain: ExplainSettings = ExplainSettings()
     bypass: dict[str, Annotated[str, Field(min_length=3)]] = {}
     waivers: tuple[Waiver, ...] = ()
 
