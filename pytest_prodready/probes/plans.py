@@ -14,9 +14,9 @@ Data = Literal["rows", "statistics"]
 class Explained:
     """A plan of one statement, as EXPLAIN (FORMAT JSON) tells it.
 
-    `custom` is made for these parameters, `generic` for any. With `rows` it was run on them (ANALYZE, BUFFERS;
-    no timing of nodes) in a transaction that was rolled back; with `statistics` it was only planned, for
-    production's sizes.
+    `custom` is made for these parameters, `generic` for any. With `rows` it was run on them (ANALYZE,
+    BUFFERS; no timing of nodes) in a transaction that was rolled back; with `statistics` it was only planned,
+    for production's sizes.
     """
 
     mode: Mode
