@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -12,11 +11,12 @@ import pytest
 
 from pytest_prodready.findings import Finding, Verdict
 from pytest_prodready.records import as_data
+from pytest_prodready.stopwatch import KINDS, Lap
 from pytest_prodready.target import Target
 from pytest_prodready.verdicts import Outcome, outcome, waived
 
 CONCLUDED = pytest.StashKey[Finding]()
-STARTED = pytest.StashKey[float]()
+STARTED = pytest.StashKey[Lap]()
 PROPERTY = "prodready"
 
 
@@ -39,6 +39,7 @@ def conclusion(item: pytest.Item, target: Target, finding: Finding) -> None:
 def payload(item: pytest.Item, target: Target, finding: Finding) -> dict[str, Any]:
     """The finding as it travels to the reports: JSON-safe, without secrets."""
     rule = finding.rule
+    lap = item.stash.get(STARTED, None) or Lap()
     return {
         "rule": rule.id,
         "claim": rule.claim,
@@ -55,7 +56,8 @@ def payload(item: pytest.Item, target: Target, finding: Finding) -> dict[str, An
         "missing": [str(each) for each in finding.missing],
         "waived_by": finding.waived_by,
         "fails": outcome(finding, target.options) is Outcome.FAIL,
-        "duration_s": round(time.monotonic() - item.stash.get(STARTED, time.monotonic()), 3),
+        "duration_s": round(lap.seconds, 3),
+        "time": in_kinds(lap),
         "reproduce": reproduce(item, target),
         "nodeid": item.nodeid,
         "target": str(target.path),
@@ -76,6 +78,12 @@ def facts(target: Target) -> dict[str, Any]:
         "why": target.choice.reason,
         "versions": dict(target.versions()),
     }
+
+
+def in_kinds(lap: Lap) -> dict[str, float]:
+    """The seconds of a lap by kind, as JSON."""
+    by_kind = lap.by_kind()
+    return {f"{kind}_s": round(by_kind.get(kind, 0.0), 3) for kind in KINDS}
 
 
 def _redacted(target: Target, evidence: Any) -> Any:

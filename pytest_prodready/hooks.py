@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from pytest_prodready.fixtures.session import TARGETS
 from pytest_prodready.names import FILE_NAME
 from pytest_prodready.reports.terminal import Word, verdict_word
 from pytest_prodready.selection import add_target, asked_for, named_paths, starts_servers
+from pytest_prodready.stopwatch import MEASURING, Lap, spent
 from pytest_prodready.suite import rule_of
 from pytest_prodready.target import EnvironmentBroken
 
@@ -97,7 +97,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     """Conclude early what can't be tried; a set-up that fails makes a rule inconclusive, not an error."""
-    item.stash[STARTED] = time.monotonic()
+    item.stash[STARTED] = Lap()
     rule = rule_of(item)
     broken: ProdreadyError | None = None
     if rule is not None and not (broken := gate.begin(item)):
@@ -122,7 +122,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     """Run a rule's test; one that crashes or concludes nothing is inconclusive."""
     rule = rule_of(pyfuncitem)
     if rule is None:
-        return (yield)
+        with spent(MEASURING):
+            return (yield)
     target = gate.target(pyfuncitem)
     if target.broken is not None:
         gate.stop_target(pyfuncitem, target.broken)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pytest_prodready.conclusion import PROPERTY
+from pytest_prodready.conclusion import PROPERTY, in_kinds
 from pytest_prodready.configuration import load
 from pytest_prodready.environment import placeholders
 from pytest_prodready.environment.recipe import check_command
@@ -27,6 +27,7 @@ from pytest_prodready.reports import collect, json_report, terminal
 from pytest_prodready.reports.status import StatusLine
 from pytest_prodready.selection import asked_for, named_paths, named_targets
 from pytest_prodready.settings import Settings
+from pytest_prodready.stopwatch import Lap
 from pytest_prodready.suite import rule_of
 from pytest_prodready.target import EnvironmentBroken, Target, Unmeasured
 from pytest_prodready.verdicts import bypassed, lacking
@@ -48,6 +49,7 @@ class Session:
     counted: int = 0
     errors: list[str] = field(default_factory=list)  # each makes the run misconfigured
     findings: collect.Findings = field(default_factory=collect.Findings)
+    lap: Lap = field(default_factory=Lap)
     previous_sigterm: Any = None
 
 
@@ -290,14 +292,21 @@ def worker_ended(config: pytest.Config, output: dict[str, Any]) -> None:
     state = config.stash[SESSION]
     state.counted += output.get("prodready_counted", 0)
     state.errors += [text for text in output.get("prodready_errors", ()) if text not in state.errors]
+    if "prodready_spent" in output:
+        state.findings.add_process(output["prodready_spent"])
 
 
 def hand_over(config: pytest.Config) -> None:
-    """In a worker: give count and errors to the controller, before xdist sends what it sends at the end."""
+    """In a worker: give its state to the controller, before xdist sends what it sends at the end."""
     output = getattr(config, "workeroutput", None)
     if output is not None:
         output["prodready_counted"] = config.stash[SESSION].counted
         output["prodready_errors"] = config.stash[SESSION].errors
+        output["prodready_spent"] = _spent(config.stash[SESSION])
+
+
+def _spent(state: Session) -> dict[str, float]:
+    return {"work_s": state.lap.seconds, **in_kinds(state.lap)}
 
 
 def finish(session: pytest.Session) -> None:
@@ -311,6 +320,8 @@ def finish(session: pytest.Session) -> None:
     if state.errors:
         session.exitstatus = MISCONFIGURED
     state.status.clear()
+    if not state.findings.processes:
+        state.findings.add_process(_spent(state))
     for report in state.findings.by_target():
         json_report.write(report, state.run, state.errors)
 

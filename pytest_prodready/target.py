@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from pytest_prodready.options import Options
 from pytest_prodready.probes.traffic import Traffic
 from pytest_prodready.records import Record, as_data, returned_type
 from pytest_prodready.settings import Settings
+from pytest_prodready.stopwatch import CLEARING, MEASURING, QUEUED, STARTING, spent
 
 Progress = Callable[[str], None]
 EXCLUSIVE_WITHIN_S = 600.0
@@ -104,6 +105,7 @@ class Target:
                 raise EnvironmentBroken(error) from None
         return self._environment
 
+    @spent(STARTING)
     def _started(self) -> Environment:
         if self.options.judge is not None:
             raise ProdreadyError(
@@ -170,7 +172,7 @@ class Target:
     ) -> Any:
         values = arguments()
         environment = self.environment()
-        with _alone() if exclusive else nullcontext():
+        with _alone() if exclusive else nullcontext(), spent(MEASURING):
             try:
                 if environment.application is not None:
                     environment.application.ensure_ready()
@@ -222,6 +224,7 @@ class Target:
         except ValueError:
             return str(path)
 
+    @spent(CLEARING)
     def stop(self) -> None:
         """Keep the logs, then stop all that was started; harmless when nothing was."""
         if self._traffic is not None:
@@ -250,8 +253,11 @@ def _told(environment: Environment) -> tuple[str, ...]:
     return (*(environment.redact(line) for line in reached), f"with passwords: {path}")
 
 
-def _alone() -> AbstractContextManager[None]:
-    """The lock between the workers of one session, so that none measures another's load."""
-    if "PYTEST_XDIST_TESTRUNUID" not in os.environ:
-        return nullcontext()
-    return locked_file(base_folder() / "measuring.lock", within_s=EXCLUSIVE_WITHIN_S)
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Hold the lock between the workers of one session, so that none measures another's load."""
+    with ExitStack() as held:
+        if "PYTEST_XDIST_TESTRUNUID" in os.environ:
+            with spent(QUEUED):
+                held.enter_context(locked_file(base_folder() / "measuring.lock", within_s=EXCLUSIVE_WITHIN_S))
+        yield

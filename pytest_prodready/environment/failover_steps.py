@@ -17,6 +17,7 @@ from pytest_prodready.environment.roles import PostgresRole, RedisRole
 from pytest_prodready.environment.standby import Standby, promote
 from pytest_prodready.environment.waiting import comes_true
 from pytest_prodready.errors import ServerError
+from pytest_prodready.stopwatch import CLEARING, spent
 
 OLD_PRIMARY = "prodready_old_primary"
 TRANSACTIONS_END_WITHIN_S = 5.0
@@ -39,12 +40,14 @@ def put_back_redis(undone: ExitStack, replica: RedisReplica) -> ExitStack:
     return switch
 
 
+@spent(CLEARING)
 def started_again(standby: Standby) -> None:
     """The old primary on its own data; nobody has to confirm its commits."""
     postgres_of(standby.primary).start()
     standby.release_commits()
 
 
+@spent(CLEARING)
 def primary_with_everything(standby: Standby) -> None:
     """The old primary with what the new one was told, which hands all of it over when it is shut down."""
     if standby.promoted and standby.server.alive:
@@ -120,6 +123,7 @@ def redis_of(cache: Cache) -> RedisRole:
     return cache.server
 
 
+@spent(CLEARING)
 def wait_until_answered(handle: Database | Cache) -> None:
     """Wait until the server answers through its proxy as before."""
     assert handle.proxied is not None

@@ -25,6 +25,7 @@ from pytest_prodready.environment.failover_steps import (
 from pytest_prodready.environment.replica import RedisReplica
 from pytest_prodready.environment.roles import Server
 from pytest_prodready.environment.standby import Standby, reload
+from pytest_prodready.stopwatch import WAITING, spent
 
 Mark = Callable[[str], None]
 Failure = Callable[[Server], AbstractContextManager[None]]
@@ -178,7 +179,8 @@ def _demoted_by_restart(standby: Standby, mark: Mark, stale_s: float) -> Iterato
         server.start()
         require_following(standby.primary)
         mark("demoted")
-        threading.Event().wait(stale_s)
+        with spent(WAITING):
+            threading.Event().wait(stale_s)
         switch.enter_context(reroute)
         yield Failover(failed_at, promoted_at, _marked(mark, "switched"), promotion_s)
 

@@ -18,7 +18,7 @@ from psycopg.conninfo import make_conninfo
 
 from pytest_prodready.environment import leftovers
 from pytest_prodready.environment.binaries import PostgresBinaries
-from pytest_prodready.environment.certificates import Authority
+from pytest_prodready.environment.certificates import POSTGRES_NAME, Authority
 from pytest_prodready.environment.logs import tail
 from pytest_prodready.environment.places import give_to_server_user
 from pytest_prodready.environment.ports import LOOPBACK
@@ -42,6 +42,7 @@ from pytest_prodready.environment.runs import Run
 from pytest_prodready.environment.secrets import new_password
 from pytest_prodready.environment.service import Endpoint
 from pytest_prodready.errors import ServerError
+from pytest_prodready.stopwatch import STARTING, spent
 
 READY_WITHIN_S = 60.0  # recovery after a crash included
 PORT_ATTEMPTS = 3
@@ -76,7 +77,7 @@ class PostgresServer:
             hba=self.folder / "pg_hba.conf",
             ident=self.folder / "pg_ident.conf",
             port=run.ports.reserve(),
-            certificate=authority.issue(self.folder, "localhost", LOOPBACK),
+            certificate=authority.issue(self.folder, "localhost", LOOPBACK, POSTGRES_NAME),
         )
 
     @property
@@ -114,6 +115,7 @@ class PostgresServer:
                 source=self._config.sources,
             ) from None
 
+    @spent(STARTING)
     def start(self) -> None:
         """Start it on its data and port, and wait until it accepts connections."""
         with self._lock:

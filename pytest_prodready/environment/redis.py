@@ -20,6 +20,7 @@ from pytest_prodready.environment.ports import LOOPBACK, answers
 from pytest_prodready.environment.runs import Run, close_pipes
 from pytest_prodready.environment.service import Endpoint
 from pytest_prodready.errors import ServerError
+from pytest_prodready.stopwatch import STARTING, spent
 
 READY_WITHIN_S = 20.0
 PORT_ATTEMPTS = 3
@@ -116,6 +117,7 @@ class RedisServer:
             else:
                 return
 
+    @spent(STARTING)
     def start(self) -> None:
         """Start it and wait until it answers."""
         with self._lock:

@@ -17,6 +17,7 @@ from pytest_prodready.environment.standby import PromotionFailed
 from pytest_prodready.environment.waiting import comes_true
 from pytest_prodready.errors import ServerError
 from pytest_prodready.faults import Proxied
+from pytest_prodready.stopwatch import CLEARING, STARTING, spent
 
 SYNCED_WITHIN_S = 30.0
 PROMOTED_WITHIN_S = 10.0
@@ -63,6 +64,7 @@ class RedisReplica:
         self.promoted = True
         return seconds
 
+    @spent(CLEARING)
     def give_back(self) -> None:
         """Make the old primary the primary again, with all that this one was told meanwhile."""
         old = self._primarys[1]
@@ -87,6 +89,7 @@ class RedisReplica:
         """The last lines of its log."""
         return self.server.log_tail(lines)
 
+    @spent(CLEARING)
     def dismiss(self) -> None:
         """End it; harmless when done before."""
         self.server.discard()
@@ -102,14 +105,15 @@ class RedisReplica:
 def replicating(primary: Cache, server: RedisRole, proxy: ProxyRole) -> Iterator[RedisReplica]:
     """Start this server as a replica; it is in sync when the block begins, and gone when it ends."""
     try:
-        server.create()
-        replica = RedisReplica(primary, server, proxy)
-        if not replica.caught_up():
-            raise ServerError(
-                f"The replica of Redis was not in sync within {SYNCED_WITHIN_S:g} s.",
-                value=server.endpoint,
-                tried=[f"its last lines:\n{server.log_tail()}"],
-            )
+        with spent(STARTING):
+            server.create()
+            replica = RedisReplica(primary, server, proxy)
+            if not replica.caught_up():
+                raise ServerError(
+                    f"The replica of Redis was not in sync within {SYNCED_WITHIN_S:g} s.",
+                    value=server.endpoint,
+                    tried=[f"its last lines:\n{server.log_tail()}"],
+                )
         yield replica
     finally:
         server.discard()

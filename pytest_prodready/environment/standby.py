@@ -18,6 +18,7 @@ from pytest_prodready.environment.service import Endpoint
 from pytest_prodready.environment.waiting import comes_true
 from pytest_prodready.errors import ServerError
 from pytest_prodready.faults import Proxied
+from pytest_prodready.stopwatch import CLEARING, STARTING, spent
 
 Mode = Literal["asynchronous", "synchronous"]
 STREAMS_WITHIN_S = 30.0
@@ -126,6 +127,7 @@ class Standby:
         """The last lines of its log."""
         return self.server.log_tail(lines)
 
+    @spent(CLEARING)
     def dismiss(self) -> None:
         """End it, and leave no trace of it at the primary; harmless when done before."""
         if self._dismissed:
@@ -149,16 +151,17 @@ def streaming(primary: Database, server: PostgresRole, mode: Mode, proxy: ProxyR
     standby only is there to be waited for.
     """
     with ExitStack() as undone:
-        undone.callback(_remove, primary, server)
-        server.create()
-        undone.pop_all()
-        standby = Standby(primary, server, mode, proxy)
-        undone.callback(standby.dismiss)
-        if mode == "synchronous":
-            with primary.admin() as admin:
-                admin.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{STANDBY}'".encode())
-                reload(admin)
-        _wait_until_streaming(standby)
+        with spent(STARTING):
+            undone.callback(_remove, primary, server)
+            server.create()
+            undone.pop_all()
+            standby = Standby(primary, server, mode, proxy)
+            undone.callback(standby.dismiss)
+            if mode == "synchronous":
+                with primary.admin() as admin:
+                    admin.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{STANDBY}'".encode())
+                    reload(admin)
+            _wait_until_streaming(standby)
         yield standby
 
 

@@ -15,6 +15,7 @@ from pytest_prodready.environment.roles import ApplicationRole, Exit
 from pytest_prodready.environment.service import Endpoint
 from pytest_prodready.environment.waiting import Readiness
 from pytest_prodready.errors import ApplicationError
+from pytest_prodready.stopwatch import STARTING, spent
 
 POLL_S = 0.02
 Instance = TypeVar("Instance", bound="StartedApplication")
@@ -96,6 +97,7 @@ class StartedApplication(ABC):
     def setup_log(self, number: int) -> str:
         """What that command printed last."""
 
+    @spent(STARTING)
     def start(self) -> None:
         """Start it unless it runs, and wait until it is ready."""
         with self._lock:
@@ -103,6 +105,7 @@ class StartedApplication(ABC):
                 self._readiness = self._spawn()
             self._wait_until_ready()
 
+    @spent(STARTING)
     def ensure_ready(self) -> None:
         """Start it again if it has died or doesn't get ready, so that it is as good as new."""
         with self._lock:

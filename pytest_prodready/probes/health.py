@@ -12,6 +12,7 @@ from pytest_prodready.faults import Proxied
 from pytest_prodready.probes.health_answers import Asked, Moment, Said, asked, heard, paths
 from pytest_prodready.probes.traffic import Answer, Traffic
 from pytest_prodready.settings import Request, Settings
+from pytest_prodready.stopwatch import WAITING, spent
 
 TIMES = 6  # each path is asked: the first may find cold caches and connections
 WINDOW_S = 0.3
@@ -135,6 +136,7 @@ def _window(traffic: Traffic, database: Database, request: Request, settings: Se
     )
 
 
+@spent(WAITING)
 def wait_until(moment: float, happened: Callable[[], bool] = lambda: False, every_s: float = 0.02) -> bool:
     """Wait until something has happened, or until that moment of the monotonic clock; whether it did."""
     while not (done := happened()):

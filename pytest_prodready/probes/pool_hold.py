@@ -11,6 +11,7 @@ from pytest_prodready.errors import ProdreadyError
 from pytest_prodready.faults import Proxied
 from pytest_prodready.probes.traffic import Answer, Flight, Traffic
 from pytest_prodready.settings import Request
+from pytest_prodready.stopwatch import WAITING, spent
 
 WARMING_MS = 40
 SENT_WITHIN_S = 0.25
@@ -83,6 +84,7 @@ def stalled(
             raise
 
 
+@spent(WAITING)
 def wait_until(happened: Callable[[], bool], within_s: float, every_s: float = 0.02) -> bool:
     """Wait until something has happened, for so long at most; whether it did."""
     deadline = time.monotonic() + within_s

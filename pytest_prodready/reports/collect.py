@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_prodready.catalogue import RULES
+from pytest_prodready.reports.spent import Seconds, TimeSpent
 
 Payload = Mapping[str, Any]
 
@@ -30,6 +31,7 @@ class TargetReport:
     findings: tuple[Payload, ...]  # in checklist order
     started: datetime
     duration_s: float
+    time: TimeSpent  # of the whole run
 
     @property
     def name(self) -> str:
@@ -63,12 +65,17 @@ class TargetReport:
 class Findings:
     """Gathers findings while the tests run."""
 
+    processes: list[Seconds] = field(default_factory=list)
     _payloads: list[Payload] = field(default_factory=list)
     _began: float = field(default_factory=time.time)
 
     def add(self, text: str) -> None:
         """Take over one finding, as JSON."""
         self._payloads.append(json.loads(text))
+
+    def add_process(self, spent: Seconds) -> None:
+        """Take over how long a process that ran tests was at it, in all and by kind."""
+        self.processes.append(spent)
 
     def by_target(self) -> tuple[TargetReport, ...]:
         """One report for each target, findings in checklist order."""
@@ -86,6 +93,7 @@ class Findings:
                 ),
                 started=datetime.fromtimestamp(self._began, UTC),
                 duration_s=round(now - self._began, 3),
+                time=TimeSpent.of(now - self._began, self.processes),
             )
             for path in paths
         )

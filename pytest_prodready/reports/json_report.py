@@ -23,6 +23,7 @@ _KEPT = (
     "evidence",
     "limits",
     "duration_s",
+    "time",
     "reproduce",
     "nodeid",
     "limit",
@@ -59,6 +60,7 @@ def document(report: TargetReport, errors: Sequence[str]) -> dict[str, Any]:
         "environment": _environment(report.environment),
         "started": report.started.isoformat(),
         "duration_s": report.duration_s,
+        "time": report.time.as_json(),
         "errors": list(errors),
         "findings": [_finding(each) for each in report.findings],
     }

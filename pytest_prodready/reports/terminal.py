@@ -168,10 +168,11 @@ def _verdict(terminal: Any, report: TargetReport, run: str, errors: Sequence[str
     total = sum(counts.values())
     ready = report.ready and not errors
     parts = [f"{counts[verdict]} {verdict}" for verdict in MARKS if counts[verdict]]
-    path = folder_of(report, run) / "report.json"
+    folder = folder_of(report, run)
+    terminal.write_line(f" {report.time.line}")
     terminal.write_line(
         f" {'READY' if ready else 'NOT READY'}: {total} rule{'s' * (total != 1)}: {', '.join(parts)}. "
-        f"{report.duration_s:.0f} s. report: {_shown(path)}",
+        f"{report.duration_s:.0f} s. report: {_shown(folder / 'report.json')}",
         bold=True,
         green=ready,
         red=not ready,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pytest_prodready.environment.containers.box import Box, Plan
 from pytest_prodready.environment.containers.stage import Stage
+from pytest_prodready.stopwatch import STARTING, spent
 
 
 class ContainerServer:
@@ -30,6 +31,7 @@ class ContainerServer:
         """Whether it was started and not stopped; what ended by itself shows at the next connection."""
         return self._running
 
+    @spent(STARTING)
     def start(self) -> None:
         """Start it on its data and address, and wait until it answers."""
         if not self._running:
