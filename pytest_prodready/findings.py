@@ -54,6 +54,7 @@ class Capability(StrEnum):
     READINESS = "readiness"  # [health] readiness
     DEEP = "deep"  # [health] deep
     STANDBY = "standby"  # [failover] standby: a standby of the gate's own can be promoted
+    REPLICA = "replica"  # the service is told of a replica: {postgres.replica_url}
     SERVER_HBA = "server-hba"  # [postgres] hba, or an external server
     SERVER_SETTINGS = "server-settings"  # [postgres] settings, or an external server
     SERVER_CERTIFICATE = "server-certificate"  # [postgres] certificate, or an external server

@@ -38,6 +38,7 @@ MISSING_LINES: dict[Capability, str] = {
     Capability.READINESS: '[health]\nreadiness = "/health/ready"',
     Capability.DEEP: '[health]\ndeep = "/health/deep"',
     Capability.STANDBY: '[failover]\nstandby = "synchronous"   # or "asynchronous", as in production',
+    Capability.REPLICA: '[service]\nenv = { REPLICA_DATABASE_URL = "{postgres.replica_url}" }',
     Capability.SERVER_HBA: '[postgres]\nhba = "deploy/pg_hba.conf"   # production\'s rules',
     Capability.SERVER_SETTINGS: '[postgres]\nsettings = "deploy/postgresql.conf"   # production\'s settings',
     Capability.SERVER_CERTIFICATE: (

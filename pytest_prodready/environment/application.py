@@ -17,8 +17,9 @@ from pytest_prodready.environment.ports import LOOPBACK, is_free
 from pytest_prodready.environment.recipe import Recipe
 from pytest_prodready.environment.roles import Exit
 from pytest_prodready.environment.runs import Run
-from pytest_prodready.environment.service import Endpoint
+from pytest_prodready.environment.service import Endpoint, Seen
 from pytest_prodready.environment.started import POLL_S, StartedApplication, how_ended
+from pytest_prodready.environment.values import of_replica
 from pytest_prodready.environment.waiting import Readiness
 from pytest_prodready.errors import ConfigError
 
@@ -140,15 +141,9 @@ class Application(StartedApplication):
         """What that command printed last."""
         return tail(self._run.folder / f"setup-{number}.log")
 
-    def _like_this(self, name: str) -> Application:
-        if self._fixed_port is not None:
-            raise ConfigError(
-                "A second instance needs a port of its own.",
-                value=self._fixed_port,
-                source="[service] port",
-                remedy="remove the key and let the command take {port}",
-            )
-        return Application(self._run, self._recipe, name)
+    def _like_this(self, name: str, replica: Seen | None) -> Application:
+        values = {} if replica is None else of_replica(self._recipe.values, replica.here)
+        return Application(self._run, self._recipe.with_values(values), name)
 
     def _kill_those_seen(self) -> int:
         ended = list(self._seen.values())

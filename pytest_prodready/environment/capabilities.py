@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pytest_prodready.environment.placeholders import servers_named
+from pytest_prodready.environment.placeholders import replica_named, servers_named
 from pytest_prodready.findings import Capability
 from pytest_prodready.settings import PostgresSettings, RedisSettings, Settings
 
@@ -37,6 +37,7 @@ def configured(settings: Settings, allow_destructive: bool = False) -> frozenset
         Capability.READINESS: settings.health.readiness is not None,
         Capability.DEEP: settings.health.deep is not None,
         Capability.STANDBY: postgres_origin(settings) == "gate" and settings.failover.standby is not None,
+        Capability.REPLICA: postgres_origin(settings) == "gate" and replica_named(settings),
         **_of_postgres(settings),
         **_of_redis(settings),
         **_of_all_servers(settings, allow_destructive),

@@ -16,6 +16,7 @@ from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.given_application import GivenApplication
 from pytest_prodready.environment.local_parts import LocalParts
 from pytest_prodready.environment.logs import last_lines, tail
+from pytest_prodready.environment.read_replica import ReadReplica, reading
 from pytest_prodready.environment.recipe import Recipe, check_command
 from pytest_prodready.environment.replica import RedisReplica, replicating
 from pytest_prodready.environment.roles import ApplicationRole, WayBack
@@ -125,6 +126,17 @@ class Environment:
         self._cleanup.callback(server.discard)
         with streaming(database, server, mode, servers.proxy) as standby:
             yield standby
+
+    @contextmanager
+    def read_replica(self) -> Iterator[ReadReplica]:
+        """A standby and an instance of the service that reads from it, as long as the block lasts."""
+        if self.application is None or self._servers is None or self._servers.proxy is None:
+            raise ServerError("There is no service of ours that could read from a standby.")
+        with (
+            self.standby() as standby,
+            reading(self.application, standby, self._servers.proxy) as found,
+        ):
+            yield found
 
     @contextmanager
     def replica(self) -> Iterator[RedisReplica]:

@@ -10,7 +10,7 @@ import httpx
 
 from pytest_prodready.environment.recipe import Recipe
 from pytest_prodready.environment.roles import ApplicationRole
-from pytest_prodready.environment.service import Endpoint
+from pytest_prodready.environment.service import Endpoint, Seen
 from pytest_prodready.errors import ApplicationError
 
 ANSWER_WITHIN_S = 5.0
@@ -89,7 +89,14 @@ class GivenApplication:
 
     def another(self) -> AbstractContextManager[ApplicationRole]:
         """Refused: only a service that we start can be started a second time."""
-        raise ApplicationError("A service given by url can't be started by us.", source="[service] url")
+        raise self._not_ours()
+
+    def reading_from(self, replica: Seen) -> AbstractContextManager[ApplicationRole]:
+        """Refused: only a service that we start can be told of a replica."""
+        raise self._not_ours()
+
+    def _not_ours(self) -> ApplicationError:
+        return ApplicationError("A service given by url can't be started by us.", source="[service] url")
 
     def log(self, lines: int) -> str:
         """Its output goes elsewhere."""

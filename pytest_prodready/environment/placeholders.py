@@ -10,8 +10,10 @@ from typing import Any
 from pytest_prodready.errors import ConfigError
 from pytest_prodready.settings import Settings
 
-POSTGRES = tuple(
-    f"postgres.{part}" for part in ("url", "host", "port", "user", "password", "database", "ca_file")
+REPLICA = tuple(f"postgres.replica_{part}" for part in ("url", "host", "port"))
+POSTGRES = (
+    *(f"postgres.{part}" for part in ("url", "host", "port", "user", "password", "database", "ca_file")),
+    *REPLICA,
 )
 REDIS = tuple(f"redis.{part}" for part in ("url", "host", "port", "password", "ca_file"))
 FOR_SERVICE = ("port", "python", *POSTGRES, *REDIS)
@@ -50,8 +52,12 @@ def check(settings: Settings) -> None:
 
 def servers_named(settings: Settings) -> frozenset[str]:
     """Which servers the service's placeholders name: postgres, redis."""
-    names = (name for _, text in _service_texts(settings) for name in names_in(text))
-    return frozenset(name.partition(".")[0] for name in names if "." in name)
+    return frozenset(name.partition(".")[0] for name in _named(settings) if "." in name)
+
+
+def replica_named(settings: Settings) -> bool:
+    """Whether the service is told where a replica of its database is."""
+    return any(name in REPLICA for name in _named(settings))
 
 
 def unknown(name: str, allowed: Iterable[str], text: str, source: str | None = None) -> ConfigError:
@@ -65,6 +71,10 @@ def unknown(name: str, allowed: Iterable[str], text: str, source: str | None = N
         source=source,
         remedy=f"{advice} For the literal text {{{name}}} write {{{{{name}}}}}",
     )
+
+
+def _named(settings: Settings) -> Iterator[str]:
+    return (name for _, text in _service_texts(settings) for name in names_in(text))
 
 
 def _service_texts(settings: Settings) -> Iterator[tuple[str, str]]:

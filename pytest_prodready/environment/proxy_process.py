@@ -52,6 +52,13 @@ class ProxyProcess:
         self._reached[name] = Endpoint(LOOPBACK, port)
         return self.control.create(name, str(upstream), listen=f"{LOOPBACK}:{port}")
 
+    def remove(self, proxied: Proxied) -> None:
+        """Take a proxy away, and free its port."""
+        proxied.delete()
+        port = self._reached.pop(proxied.name).port
+        self._ports.remove(port)
+        self._run.ports.release(port)
+
     def inside(self, name: str) -> Endpoint:
         """Where a proxy is reached by the service: where everybody reaches it."""
         return self._reached[name]

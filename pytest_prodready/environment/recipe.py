@@ -7,7 +7,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_prodready.environment.placeholders import FOR_SERVICE, fill
@@ -40,6 +40,10 @@ class Recipe:
             if (value := getattr(self.service, key)) is not None:
                 return str(value), f"[service] {key}"
         return "", "[service]"
+
+    def with_values(self, values: Mapping[str, str]) -> Recipe:
+        """The same with other values for some placeholders."""
+        return replace(self, values={**self.values, **values})
 
     def variables(self, port: int) -> dict[str, str]:
         """[service] env, filled in."""

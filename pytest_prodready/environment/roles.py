@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import psycopg
 
 from pytest_prodready.environment.postgres_config import Account
-from pytest_prodready.environment.service import Endpoint, Killable, Pausable
+from pytest_prodready.environment.service import Endpoint, Killable, Pausable, Seen
 from pytest_prodready.faults import FaultProxy, Proxied
 
 
@@ -127,6 +127,9 @@ class ProxyRole(Protocol):
     def in_front_of(self, name: str, upstream: Endpoint) -> Proxied:
         """A proxy on an address that stays free for it even while it is down."""
 
+    def remove(self, proxied: Proxied) -> None:
+        """Take a proxy away, and free its address."""
+
     def inside(self, name: str) -> Endpoint:
         """Where a proxy is reached by a service that runs beside the servers."""
 
@@ -192,6 +195,9 @@ class ApplicationRole(Protocol):
 
     def another(self) -> AbstractContextManager[ApplicationRole]:
         """A second instance of the same; ended on leaving."""
+
+    def reading_from(self, replica: Seen) -> AbstractContextManager[ApplicationRole]:
+        """An instance that is told of this replica: a second one, or one in its place; ended on leaving."""
 
     def log(self, lines: int) -> str:
         """The last lines of its output, as they are."""

@@ -18,6 +18,14 @@ class Endpoint:
         return f"{host}:{self.port}"
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The addresses of one server: from this process, and from a service that runs beside the servers."""
+
+    here: Endpoint
+    inside: Endpoint
+
+
 class Service(Protocol):
     """Something running at an address."""
 

@@ -12,9 +12,9 @@ from typing import TypeVar
 
 from pytest_prodready.environment.recipe import Recipe
 from pytest_prodready.environment.roles import ApplicationRole, Exit
-from pytest_prodready.environment.service import Endpoint
+from pytest_prodready.environment.service import Endpoint, Seen
 from pytest_prodready.environment.waiting import Readiness
-from pytest_prodready.errors import ApplicationError
+from pytest_prodready.errors import ApplicationError, ConfigError
 from pytest_prodready.stopwatch import STARTING, spent
 
 POLL_S = 0.02
@@ -116,7 +116,25 @@ class StartedApplication(ABC):
 
     def another(self) -> AbstractContextManager[ApplicationRole]:
         """A second instance of the same on a port of its own; ended on leaving."""
+        if not self.repeatable:
+            raise ConfigError(
+                "A second instance needs a port of its own.",
+                value=self.port,
+                source="[service] port",
+                remedy="remove the key and let the command take {port}",
+            )
         return self._another()
+
+    @contextmanager
+    def reading_from(self, replica: Seen) -> Iterator[ApplicationRole]:
+        """An instance that is told of this replica: a second one, or one in its place; ended on leaving."""
+        if not self.repeatable:
+            self.stop()
+        try:
+            with self._another(replica) as instance:
+                yield instance
+        finally:
+            self.ensure_ready()
 
     def log_tail(self, lines: int = 20) -> str:
         """The last lines of its output, without passwords."""
@@ -134,13 +152,13 @@ class StartedApplication(ABC):
         """How the main process has ended, as a verb with its object; None while it runs."""
 
     @abstractmethod
-    def _like_this(self, name: str) -> StartedApplication:
-        """Another instance, not started yet; raises ConfigError where there can't be one."""
+    def _like_this(self, name: str, replica: Seen | None) -> StartedApplication:
+        """Another instance, not started yet; it is told of this replica, if any."""
 
     @contextmanager
-    def _another(self) -> Iterator[StartedApplication]:
+    def _another(self, replica: Seen | None = None) -> Iterator[StartedApplication]:
         self._others += 1
-        other = self._like_this(f"{self.name}-{self._others + 1}")
+        other = self._like_this(f"{self.name}-{self._others + 1}", replica)
         try:
             other.start()
             yield other

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 
 from pytest_prodready.environment.cache import Cache
 from pytest_prodready.environment.database import Database
+from pytest_prodready.environment.service import Endpoint
 
 
 def for_this_process(database: Database | None, cache: Cache | None) -> dict[str, str]:
@@ -17,10 +19,19 @@ def of_servers(database: Database | None, cache: Cache | None) -> dict[str, str]
     """The values of the servers, at the addresses that their handles say."""
     values: dict[str, str] = {}
     if database is not None:
-        values |= _named("postgres", database)
+        primary = _named("postgres", database)
+        values |= primary | of_replica(primary, database.reached_at)
     if cache is not None:
         values |= _named("redis", cache)
     return values
+
+
+def of_replica(values: Mapping[str, str], where: Endpoint) -> dict[str, str]:
+    """Those of a replica at this address, of the primary with these values."""
+    primary = Endpoint(values["postgres.host"], int(values["postgres.port"]))
+    url = values["postgres.url"].replace(f"@{primary}/", f"@{where}/", 1)
+    found = {"url": url, "host": where.host, "port": str(where.port)}
+    return {f"postgres.replica_{part}": value for part, value in found.items()}
 
 
 def _named(name: str, server: Database | Cache) -> dict[str, str]:

@@ -100,6 +100,10 @@ def test_lines_to_add_are_one_valid_document() -> None:
     """Pasted together, the lines for everything that can be missing are valid TOML, each table once."""
     lines = lines_to_add(Capability)
     data = tomllib.loads("\n".join(line for line in lines if not line.startswith("(")))
-    assert data["service"]["env"] == {"DATABASE_URL": "{postgres.url}", "REDIS_URL": "{redis.url}"}
+    assert data["service"]["env"] == {
+        "DATABASE_URL": "{postgres.url}",
+        "REDIS_URL": "{redis.url}",
+        "REPLICA_DATABASE_URL": "{postgres.replica_url}",
+    }
     assert len(data["requests"]) == 3
     assert lines.count("[postgres]") == 1

@@ -15,8 +15,9 @@ from pytest_prodready.environment.containers.stage import Stage
 from pytest_prodready.environment.logs import last_lines, tail
 from pytest_prodready.environment.recipe import Recipe
 from pytest_prodready.environment.roles import Exit
-from pytest_prodready.environment.service import Endpoint
+from pytest_prodready.environment.service import Endpoint, Seen
 from pytest_prodready.environment.started import StartedApplication, how_ended
+from pytest_prodready.environment.values import of_replica
 from pytest_prodready.environment.waiting import Readiness, stays
 from pytest_prodready.errors import ApplicationError, ServerError
 
@@ -169,8 +170,9 @@ class ContainerApplication(StartedApplication):
             files=self._kit.files,
         )
 
-    def _like_this(self, name: str) -> ContainerApplication:
-        return ContainerApplication(self._stage, self._recipe, self._kit, name)
+    def _like_this(self, name: str, replica: Seen | None) -> ContainerApplication:
+        values = {} if replica is None else of_replica(self._recipe.values, replica.inside)
+        return ContainerApplication(self._stage, self._recipe.with_values(values), self._kit, name)
 
     def _spawn(self) -> Readiness:
         value, key = self._recipe.started_by

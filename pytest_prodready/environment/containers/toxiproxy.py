@@ -64,6 +64,11 @@ class ToxiproxyContainer:
         listen, reached_at = f"0.0.0.0:{port}", self._box.address(port)
         return self.control.create(name, str(upstream), listen=listen, reached_at=str(reached_at))
 
+    def remove(self, proxied: Proxied) -> None:
+        """Take a proxy away, and free its port."""
+        proxied.delete()
+        self._free.insert(0, self._inside.pop(proxied.name).port)
+
     def inside(self, name: str) -> Endpoint:
         """Where a proxy is reached by other containers."""
         return self._inside[name]
@@ -143,6 +148,5 @@ class ToxiproxyContainer:
                     listener.accept()[0].close()
                 return True
             finally:
-                proxied.delete()
-                self._free.insert(0, self._inside.pop("prodready-way-back").port)
+                self.remove(proxied)
         return False

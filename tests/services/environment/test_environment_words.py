@@ -42,6 +42,7 @@ def test_fill(text: str, filled: str) -> None:
     ("tables", "source", "nearest"),
     [
         ({"service": {"env": {"A": "{postgres.uri}"}}}, "service.env.A", "{postgres.url}"),
+        ({"service": {"env": {"A": "{postgres.replica_ulr}"}}}, "service.env.A", "{postgres.replica_url}"),
         ({"service": {"command": "run {prot}"}}, "service.command", "{port}"),
         ({"service": {"setup": ["a", "b {Python}"]}}, "service.setup[1]", "{python}"),
         ({"requests": [{"path": "/{tokn}"}]}, "requests[0].path", "{token}"),
