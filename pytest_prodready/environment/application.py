@@ -18,7 +18,7 @@ from pytest_prodready.environment.recipe import Recipe
 from pytest_prodready.environment.roles import Exit
 from pytest_prodready.environment.runs import Run
 from pytest_prodready.environment.service import Endpoint, Seen
-from pytest_prodready.environment.started import POLL_S, StartedApplication, how_ended
+from pytest_prodready.environment.started import POLL_S, Command, StartedApplication, how_ended
 from pytest_prodready.environment.values import of_replica
 from pytest_prodready.environment.waiting import Readiness
 from pytest_prodready.errors import ConfigError
@@ -122,10 +122,10 @@ class Application(StartedApplication):
         """The last lines of its output, as they are."""
         return tail(self.log_file, lines)
 
-    def run_once(self, number: int, within_s: float) -> int | None:
-        """Run a set-up command in its place; returns the exit status, None when it was still running."""
-        recipe, log = self._recipe, self._run.folder / f"setup-{number}.log"
-        words = recipe.words(recipe.service.setup[number], self._port, f"[service] setup[{number}]")
+    def run_once(self, command: Command, within_s: float) -> int | None:
+        """Run a command in its place; returns the exit status, None when it was still running."""
+        recipe, log = self._recipe, self._run.folder / f"{command.name}.log"
+        words = recipe.words(command.text, self._port, command.source)
         process = self._run.spawn(words, env=recipe.environment(self._port), cwd=recipe.cwd, log=log)
         try:
             return process.wait(within_s)
@@ -137,12 +137,14 @@ class Application(StartedApplication):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
-    def setup_log(self, number: int) -> str:
+    def printed(self, command: Command) -> str:
         """What that command printed last."""
-        return tail(self._run.folder / f"setup-{number}.log")
+        return tail(self._run.folder / f"{command.name}.log")
 
-    def _like_this(self, name: str, replica: Seen | None) -> Application:
-        values = {} if replica is None else of_replica(self._recipe.values, replica.here)
+    def _told_of(self, replica: Seen) -> Mapping[str, str]:
+        return of_replica(self._recipe.values, replica.here)
+
+    def _like_this(self, name: str, values: Mapping[str, str]) -> Application:
         return Application(self._run, self._recipe.with_values(values), name)
 
     def _kill_those_seen(self) -> int:

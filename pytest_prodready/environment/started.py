@@ -8,17 +8,30 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypeVar
 
 from pytest_prodready.environment.recipe import Recipe
 from pytest_prodready.environment.roles import ApplicationRole, Exit
 from pytest_prodready.environment.service import Endpoint, Seen
+from pytest_prodready.environment.values import of_database
 from pytest_prodready.environment.waiting import Readiness
 from pytest_prodready.errors import ApplicationError, ConfigError
 from pytest_prodready.stopwatch import STARTING, spent
 
 POLL_S = 0.02
+STOP_GRACE_S = 5.0
 Instance = TypeVar("Instance", bound="StartedApplication")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command that comes before the service: a migration, a seed."""
+
+    name: str  # of its log
+    text: str
+    source: str  # the key that says so
 
 
 class StartedApplication(ABC):
@@ -90,11 +103,11 @@ class StartedApplication(ABC):
         """The last lines of its output, as they are."""
 
     @abstractmethod
-    def run_once(self, number: int, within_s: float) -> int | None:
-        """Run a set-up command in its place; returns the exit status, None when it was still running."""
+    def run_once(self, command: Command, within_s: float) -> int | None:
+        """Run a command in its place; returns the exit status, None when it was still running."""
 
     @abstractmethod
-    def setup_log(self, number: int) -> str:
+    def printed(self, command: Command) -> str:
         """What that command printed last."""
 
     @spent(STARTING)
@@ -125,16 +138,30 @@ class StartedApplication(ABC):
             )
         return self._another()
 
+    def on_database(self, name: str) -> AbstractContextManager[StartedApplication]:
+        """An instance for another database of the same server, still to be started; ended on leaving."""
+        return self._beside(of_database(self._recipe.values, name))
+
     @contextmanager
     def reading_from(self, replica: Seen) -> Iterator[ApplicationRole]:
         """An instance that is told of this replica: a second one, or one in its place; ended on leaving."""
         if not self.repeatable:
             self.stop()
         try:
-            with self._another(replica) as instance:
+            with self._another(self._told_of(replica)) as instance:
                 yield instance
         finally:
             self.ensure_ready()
+
+    @contextmanager
+    def renewed(self, recipe: Recipe) -> Iterator[None]:
+        """Start it anew by another recipe, at the same address; by its own again on leaving."""
+        own = self._recipe
+        try:
+            self._start_anew(recipe)
+            yield
+        finally:
+            self._start_anew(own)
 
     def log_tail(self, lines: int = 20) -> str:
         """The last lines of its output, without passwords."""
@@ -152,18 +179,33 @@ class StartedApplication(ABC):
         """How the main process has ended, as a verb with its object; None while it runs."""
 
     @abstractmethod
-    def _like_this(self, name: str, replica: Seen | None) -> StartedApplication:
-        """Another instance, not started yet; it is told of this replica, if any."""
+    def _told_of(self, replica: Seen) -> Mapping[str, str]:
+        """The values of the placeholders for this replica."""
+
+    @abstractmethod
+    def _like_this(self, name: str, values: Mapping[str, str]) -> StartedApplication:
+        """Another instance with these values for some placeholders, not started yet."""
 
     @contextmanager
-    def _another(self, replica: Seen | None = None) -> Iterator[StartedApplication]:
-        self._others += 1
-        other = self._like_this(f"{self.name}-{self._others + 1}", replica)
-        try:
+    def _another(self, values: Mapping[str, str] = MappingProxyType({})) -> Iterator[StartedApplication]:
+        with self._beside(values) as other:
             other.start()
+            yield other
+
+    @contextmanager
+    def _beside(self, values: Mapping[str, str]) -> Iterator[StartedApplication]:
+        self._others += 1
+        other = self._like_this(f"{self.name}-{self._others + 1}", values)
+        try:
             yield other
         finally:
             other.discard()
+
+    def _start_anew(self, recipe: Recipe) -> None:
+        with self._lock:
+            self.stop(STOP_GRACE_S)
+            self._recipe = recipe
+            self.start()
 
     def _wait_until_ready(self) -> None:
         assert self._readiness is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from urllib.parse import quote
 
 from pytest_prodready.environment.cache import Cache
 from pytest_prodready.environment.database import Database
@@ -32,6 +33,13 @@ def of_replica(values: Mapping[str, str], where: Endpoint) -> dict[str, str]:
     url = values["postgres.url"].replace(f"@{primary}/", f"@{where}/", 1)
     found = {"url": url, "host": where.host, "port": str(where.port)}
     return {f"postgres.replica_{part}": value for part, value in found.items()}
+
+
+def of_database(values: Mapping[str, str], name: str) -> dict[str, str]:
+    """Those of another database of the same server."""
+    path, other = (f"/{quote(each, safe='')}?" for each in (values["postgres.database"], name))
+    urls = {key: value for key, value in values.items() if key.startswith("postgres.") and key.endswith("url")}
+    return {"postgres.database": name, **{key: url.replace(path, other, 1) for key, url in urls.items()}}
 
 
 def _named(name: str, server: Database | Cache) -> dict[str, str]:

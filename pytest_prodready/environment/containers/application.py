@@ -16,7 +16,7 @@ from pytest_prodready.environment.logs import last_lines, tail
 from pytest_prodready.environment.recipe import Recipe
 from pytest_prodready.environment.roles import Exit
 from pytest_prodready.environment.service import Endpoint, Seen
-from pytest_prodready.environment.started import StartedApplication, how_ended
+from pytest_prodready.environment.started import Command, StartedApplication, how_ended
 from pytest_prodready.environment.values import of_replica
 from pytest_prodready.environment.waiting import Readiness, stays
 from pytest_prodready.errors import ApplicationError, ServerError
@@ -139,25 +139,23 @@ class ContainerApplication(StartedApplication):
         """The last lines of its output, as they are."""
         return last_lines(self._earlier + self._box.logs(lines), lines)
 
-    def run_once(self, number: int, within_s: float) -> int | None:
-        """Run a set-up command in a container like the service's; None when it was still running."""
-        key = f"[service] setup[{number}]"
-        command = self._recipe.service.setup[number]
-        box = Box(self._stage, self._plan(f"setup-{number}", command, key))
+    def run_once(self, command: Command, within_s: float) -> int | None:
+        """Run a command in a container like the service's; None when it was still running."""
+        box = Box(self._stage, self._plan(command.name, command.text, command.source))
         try:
-            self._begin(box.create, command, key)
+            self._begin(box.create, command.text, command.source)
             status = box.state().get("ExitCode") if box.wait(within_s) else None
-            _write(self._setup_log(number), box.logs(KEPT_LINES))
+            _write(self._log_of(command), box.logs(KEPT_LINES))
         finally:
             box.remove()
         return status
 
-    def setup_log(self, number: int) -> str:
+    def printed(self, command: Command) -> str:
         """What that command printed last."""
-        return tail(self._setup_log(number))
+        return tail(self._log_of(command))
 
-    def _setup_log(self, number: int) -> Path:
-        return self._stage.run.folder / f"setup-{number}.log"
+    def _log_of(self, command: Command) -> Path:
+        return self._stage.run.folder / f"{command.name}.log"
 
     def _plan(self, name: str, command: str | None, key: str, *ports: int) -> Plan:
         words = self._recipe.split(command, self._inside, key) if command is not None else ()
@@ -170,8 +168,10 @@ class ContainerApplication(StartedApplication):
             files=self._kit.files,
         )
 
-    def _like_this(self, name: str, replica: Seen | None) -> ContainerApplication:
-        values = {} if replica is None else of_replica(self._recipe.values, replica.inside)
+    def _told_of(self, replica: Seen) -> Mapping[str, str]:
+        return of_replica(self._recipe.values, replica.inside)
+
+    def _like_this(self, name: str, values: Mapping[str, str]) -> ContainerApplication:
         return ContainerApplication(self._stage, self._recipe.with_values(values), self._kit, name)
 
     def _spawn(self) -> Readiness:
