@@ -55,6 +55,7 @@ class Capability(StrEnum):
     DEEP = "deep"  # [health] deep
     STANDBY = "standby"  # [failover] standby: a standby of the gate's own can be promoted
     REPLICA = "replica"  # the service is told of a replica: {postgres.replica_url}
+    MOVING_NAME = "moving-name"  # a name for the database that the gate can move, for this service alone
     SERVER_HBA = "server-hba"  # [postgres] hba, or an external server
     SERVER_SETTINGS = "server-settings"  # [postgres] settings, or an external server
     SERVER_CERTIFICATE = "server-certificate"  # [postgres] certificate, or an external server

@@ -221,6 +221,7 @@ class FailoverSettings(Table):
     long_outage_s: Seconds = 20.0
     long_recover_within_s: Seconds = 5.0
     follow_within_s: Seconds = 10.0
+    moved_within_s: Seconds = 35.0  # Java keeps an address for 30 s, and that is following too
     lost_writes: Annotated[int, Field(ge=0)] = 0
     redis_outage_s: Seconds = 2.0  # dead; and silent, or for degraded_within_s + 2 where that is longer
     redis_load: Annotated[float, Field(ge=1)] = 2.0  # times the statements of a request that isn't cached

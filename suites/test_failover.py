@@ -5,6 +5,7 @@ from __future__ import annotations
 from pytest_prodready.checks import (
     failover,
     failover_counter,
+    failover_moved,
     failover_network,
     failover_outages,
     failover_redis,
@@ -13,6 +14,7 @@ from pytest_prodready.checks import (
 )
 from pytest_prodready.probes.drill import Drill
 from pytest_prodready.probes.failover_counter import Counted
+from pytest_prodready.probes.failover_moved import MovedAddress
 from pytest_prodready.probes.failover_network import DeadPeer, SlowDatabase
 from pytest_prodready.probes.failover_outages import Flapping
 from pytest_prodready.probes.failover_redis import RedisHerd, RedisLoss
@@ -87,6 +89,14 @@ def test_flapping_is_survived(drill_flap: Flapping, limits: Settings, conclude: 
 def test_long_outage_is_survived(drill_long_outage: Drill, limits: Settings, conclude: Conclude) -> None:
     """After a long outage the same process serves again within seconds."""
     conclude(failover_outages.long_outage_is_survived(drill_long_outage, limits))
+
+
+@proves("failover.moved-address-is-followed")
+def test_moved_address_is_followed(
+    drill_moved_address: MovedAddress, limits: Settings, conclude: Conclude
+) -> None:
+    """When the database's name moves to another address, new connections go there."""
+    conclude(failover_moved.moved_address_is_followed(drill_moved_address, limits))
 
 
 @proves("failover.redis-loss-is-survived")

@@ -38,6 +38,7 @@ def configured(settings: Settings, allow_destructive: bool = False) -> frozenset
         Capability.DEEP: settings.health.deep is not None,
         Capability.STANDBY: postgres_origin(settings) == "gate" and settings.failover.standby is not None,
         Capability.REPLICA: postgres_origin(settings) == "gate" and replica_named(settings),
+        Capability.MOVING_NAME: postgres_origin(settings) == "gate" and not settings.service.in_container,
         **_of_postgres(settings),
         **_of_redis(settings),
         **_of_all_servers(settings, allow_destructive),

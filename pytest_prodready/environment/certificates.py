@@ -15,6 +15,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+# What a service is told its Postgres is called where that name has to move; nobody else has it (RFC 2606).
+POSTGRES_NAME = "postgres.prodready.test"
+
 
 @dataclass(frozen=True, slots=True)
 class Certificate:

@@ -6,9 +6,11 @@ import platform
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from pytest_prodready.environment import placeholders
+from pytest_prodready.environment.application import Application
 from pytest_prodready.environment.cache import Cache
 from pytest_prodready.environment.capabilities import configured
 from pytest_prodready.environment.certificates import Authority
@@ -16,6 +18,7 @@ from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.given_application import GivenApplication
 from pytest_prodready.environment.local_parts import LocalParts
 from pytest_prodready.environment.logs import last_lines, tail
+from pytest_prodready.environment.moving_name import MovingName, moving
 from pytest_prodready.environment.read_replica import ReadReplica, reading
 from pytest_prodready.environment.recipe import Recipe, check_command
 from pytest_prodready.environment.replica import RedisReplica, replicating
@@ -148,6 +151,17 @@ class Environment:
         self._cleanup.callback(server.discard)
         with replicating(cache, server, servers.proxy) as replica:
             yield replica
+
+    @contextmanager
+    def moving_name(self) -> Iterator[MovingName]:
+        """The service started anew with a name for its Postgres that can move; as before afterwards."""
+        application, database = self.application, self.database
+        if not isinstance(application, Application) or database is None or database.origin != "gate":
+            raise ServerError("There is no process of ours with a Postgres of ours, whose name could move.")
+        with moving(self.run, database) as name:
+            recipe = replace(self._recipe.with_values(name.values), launcher=name.launcher)
+            with application.renewed(recipe):
+                yield name
 
     def keep(self) -> tuple[str, ...]:
         """Leave everything running until the next run's sweep; returns how to reach it."""

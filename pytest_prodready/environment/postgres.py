@@ -18,7 +18,7 @@ from psycopg.conninfo import make_conninfo
 
 from pytest_prodready.environment import leftovers
 from pytest_prodready.environment.binaries import PostgresBinaries
-from pytest_prodready.environment.certificates import Authority
+from pytest_prodready.environment.certificates import POSTGRES_NAME, Authority
 from pytest_prodready.environment.logs import tail
 from pytest_prodready.environment.places import give_to_server_user
 from pytest_prodready.environment.ports import LOOPBACK
@@ -77,7 +77,7 @@ class PostgresServer:
             hba=self.folder / "pg_hba.conf",
             ident=self.folder / "pg_ident.conf",
             port=run.ports.reserve(),
-            certificate=authority.issue(self.folder, "localhost", LOOPBACK),
+            certificate=authority.issue(self.folder, "localhost", LOOPBACK, POSTGRES_NAME),
         )
 
     @property

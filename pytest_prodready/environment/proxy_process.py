@@ -24,8 +24,10 @@ READY_WITHIN_S = 20.0
 class ProxyProcess:
     """A running fault proxy and the client that controls it."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, *, name: str = "faultproxy", built_in: bool = False) -> None:
         self._run = run
+        self._built_in_only = built_in
+        self._log_file = run.folder / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._ports: list[int] = []
         self._reached: dict[str, Endpoint] = {}
@@ -34,7 +36,7 @@ class ProxyProcess:
 
     def create(self) -> None:
         """Start it and wait until it can be controlled."""
-        toxiproxy = None if system_hidden() else shutil.which("toxiproxy-server")
+        toxiproxy = None if self._built_in_only or system_hidden() else shutil.which("toxiproxy-server")
         endpoint = self._toxiproxy(toxiproxy) if toxiproxy else self._built_in()
         self._control = FaultProxy(endpoint.host, endpoint.port)
 
@@ -78,8 +80,7 @@ class ProxyProcess:
 
     def log(self) -> str:
         """All of its log."""
-        file = self._run.folder / "faultproxy.log"
-        return file.read_text(errors="replace") if file.exists() else ""
+        return self._log_file.read_text(errors="replace") if self._log_file.exists() else ""
 
     def discard(self) -> None:
         """End it for good."""
@@ -93,7 +94,7 @@ class ProxyProcess:
 
     def _built_in(self) -> Endpoint:
         self.origin = "built-in fault proxy"
-        log = self._run.folder / "faultproxy.log"
+        log = self._log_file
         port = self._run.ports.reserve()
         self._ports.append(port)
         command = module("pytest_prodready.faultproxy")
@@ -108,7 +109,7 @@ class ProxyProcess:
         return announced_port(self._process, "The fault proxy", log)
 
     def _toxiproxy(self, program: str) -> Endpoint:
-        log = self._run.folder / "faultproxy.log"
+        log = self._log_file
         port = self._run.ports.reserve()
         self._ports.append(port)
         endpoint = Endpoint(LOOPBACK, port)

@@ -27,6 +27,7 @@ class Recipe:
     values: Mapping[str, str]  # of the placeholders, but for {port}
     ready_path: str | None = None
     redact: Callable[[str], str] = str
+    launcher: tuple[str, ...] = ()  # what comes before the command of a process
 
     @property
     def cwd(self) -> Path:
@@ -68,7 +69,7 @@ class Recipe:
                 tried=[f"PATH {path}", f"folder {self.cwd}"],
                 remedy="install it, give its path, or start a Python module by: {python} -m module …",
             )
-        return words
+        return [*self.launcher, *words]
 
     def split(self, command: str, port: int, key: str) -> list[str]:
         """A command split as a shell would, and filled in."""

@@ -62,6 +62,7 @@ class Fault:
     requests: tuple[Request, ...] = ()  # others than the declared traffic
     proxied: Proxied | None = None  # whose clients are counted: the database's unless given
     rows_of: Database | None = None  # where the ledger is read: the service's database unless given
+    settled: Callable[[], bool] = lambda: True  # what else has to be so before service is recovered
 
 
 @dataclass
@@ -196,7 +197,8 @@ class _Run:
 
         def recovered() -> bool:
             after = [each for each in self._sent(self.answers()) if each.at_s >= healed]
-            return self._writes_recovered(healed) and all(
+            settled = self._writes_recovered(healed) and self.fault.settled()
+            return settled and all(
                 len(row := [each for each in after if each.request == label]) >= IN_A_ROW
                 and all(each.expected for each in row[-IN_A_ROW:])
                 for label in labels

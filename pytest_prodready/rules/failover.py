@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pytest_prodready.findings import Capability as Needs
 from pytest_prodready.findings import Level, Rule
+from pytest_prodready.rules.failover_moved import MOVED
 from pytest_prodready.rules.failover_network import SLOW, STALLED
 from pytest_prodready.rules.failover_outages import OUTAGES
 from pytest_prodready.rules.failover_redis import REDIS_RULES
@@ -50,5 +51,6 @@ RULES = (
     *STANDBY,
     *SLOW,
     *OUTAGES,
+    *MOVED,
     *REDIS_RULES,
 )

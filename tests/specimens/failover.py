@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.specimens import (
     Specimen,
     Swap,
+    failover_moved,
     failover_network,
     failover_outages,
     failover_redis,
@@ -56,6 +57,7 @@ SPECIMENS = (
         ),
         still_passes=("health.liveness-answers",),
     ),
+    *failover_moved.SPECIMENS,
     *failover_network.SPECIMENS,
     *failover_outages.SPECIMENS,
     *failover_redis.SPECIMENS,

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from pytest_prodready.environment.certificates import Authority
+from pytest_prodready.environment.certificates import POSTGRES_NAME, Authority
 from pytest_prodready.environment.containers.box import File, Plan
 from pytest_prodready.environment.containers.images import Image
 from pytest_prodready.environment.containers.names import certificate_names
@@ -140,7 +140,7 @@ class PostgresContainer(ContainerServer):
 
     def _plan(self, stage: Stage, authority: Authority) -> Plan:
         certificate = authority.issue(
-            stage.run.folder, *certificate_names(stage, self._name), file_name=self._name
+            stage.run.folder, *certificate_names(stage, self._name), POSTGRES_NAME, file_name=self._name
         )
         contents = {
             "postgresql.conf": postgresql_conf(self._places(), self._config),
