@@ -1,0 +1,1 @@
+"""What the explain suite's probes find on real servers."""
