@@ -223,6 +223,7 @@ class FailoverSettings(Table):
     follow_within_s: Seconds = 10.0
     moved_within_s: Seconds = 35.0  # Java keeps an address for 30 s, and that is following too
     lost_writes: Annotated[int, Field(ge=0)] = 0
+    stale_within_s: Seconds = 5.0  # as soon as people look again for what they saved
     redis_outage_s: Seconds = 2.0  # dead; and silent, or for degraded_within_s + 2 where that is longer
     redis_load: Annotated[float, Field(ge=1)] = 2.0  # times the statements of a request that isn't cached
     crowd: Count = 40  # requests at once for what is cached

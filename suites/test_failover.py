@@ -10,6 +10,7 @@ from pytest_prodready.checks import (
     failover_outages,
     failover_redis,
     failover_redis_demoted,
+    failover_replica,
     failover_standby,
 )
 from pytest_prodready.probes.drill import Drill
@@ -19,6 +20,7 @@ from pytest_prodready.probes.failover_network import DeadPeer, SlowDatabase
 from pytest_prodready.probes.failover_outages import Flapping
 from pytest_prodready.probes.failover_redis import RedisHerd, RedisLoss
 from pytest_prodready.probes.failover_redis_demoted import RedisDemotion
+from pytest_prodready.probes.failover_replica import Staleness
 from pytest_prodready.settings import Settings
 from pytest_prodready.suite import Conclude, proves
 
@@ -69,6 +71,12 @@ def test_promotion_loses_nothing(drill_promotion: Drill, limits: Settings, concl
 def test_read_only_primary_is_left(drill_demotion: Drill, limits: Settings, conclude: Conclude) -> None:
     """A primary that was demoted keeps no write from its successor."""
     conclude(failover_standby.read_only_primary_is_left(drill_demotion, limits))
+
+
+@proves("failover.replica-reads-are-fresh")
+def test_replica_reads_are_fresh(replica_staleness: Staleness, limits: Settings, conclude: Conclude) -> None:
+    """A replica that lags behind hides nothing for long that was acknowledged."""
+    conclude(failover_replica.replica_reads_are_fresh(replica_staleness, limits))
 
 
 @proves("failover.slow-database-is-isolated")

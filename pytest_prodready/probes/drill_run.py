@@ -112,17 +112,22 @@ def run_drill(scene: Scene, fault: Fault) -> Drill:
 
 def steady(scene: Scene) -> str:
     """Wait until every declared request is served several times in a row; returns what is wrong."""
-    requests = scene.settings.traffic
+    return steadied(scene.traffic, scene.settings, lambda: _has_ended(scene))
+
+
+def steadied(traffic: Traffic, settings: Settings, ended: Callable[[], bool]) -> str:
+    """The same for traffic to an instance that may end; waiting for it would then be in vain."""
+    requests = settings.traffic
     end = time.monotonic() + STEADY_WITHIN_S
     row, wrong = 0, "no request is declared"
     while requests and row < IN_A_ROW:
-        answers = [scene.traffic.send(request, STEADY_DEADLINE_S) for request in requests]
+        answers = [traffic.send(request, STEADY_DEADLINE_S) for request in requests]
         bad = next((each for each in answers if not each.expected), None)
         row = row + 1 if bad is None else 0
         if bad is not None:
             wrong = f"{bad.request} got {bad.status or bad.error}"
             wait_until(time.monotonic() + 0.1)
-        if time.monotonic() > end or _has_ended(scene):
+        if time.monotonic() > end or ended():
             break
     return "" if row >= IN_A_ROW else wrong
 
@@ -285,7 +290,7 @@ def _pid(scene: Scene) -> int | None:
 
 
 def _has_ended(scene: Scene) -> bool:
-    """Whether the process is ours and has ended: waiting for it would be in vain."""
+    """Whether the process is ours and has ended."""
     application = scene.environment.application
     return application is not None and application.pid is not None and not application.alive
 

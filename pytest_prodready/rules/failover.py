@@ -8,6 +8,7 @@ from pytest_prodready.rules.failover_moved import MOVED
 from pytest_prodready.rules.failover_network import SLOW, STALLED
 from pytest_prodready.rules.failover_outages import OUTAGES
 from pytest_prodready.rules.failover_redis import REDIS_RULES
+from pytest_prodready.rules.failover_replica import REPLICA
 from pytest_prodready.rules.failover_standby import RULES as STANDBY
 
 CHECKLIST = "14. Failover and recovery"
@@ -49,6 +50,7 @@ RULES = (
         needs=_WRITES,
     ),
     *STANDBY,
+    *REPLICA,
     *SLOW,
     *OUTAGES,
     *MOVED,

@@ -9,6 +9,7 @@ from tests.specimens import (
     failover_network,
     failover_outages,
     failover_redis,
+    failover_replica,
     failover_standby,
 )
 from tests.specimens.failover_standby import ACKNOWLEDGED_EARLY, APP, CREATE
@@ -61,5 +62,6 @@ SPECIMENS = (
     *failover_network.SPECIMENS,
     *failover_outages.SPECIMENS,
     *failover_redis.SPECIMENS,
+    *failover_replica.SPECIMENS,
     *failover_standby.SPECIMENS,
 )

@@ -7,7 +7,7 @@ from tests.specimens import Specimen, Swap
 SIZED_RIGHT = ("pool.fits-server", "pool.size-fits-traffic")
 IN_PROCESS = ("pool.checkout-times-out", "pool.statement-timeout", "pool.idle-connections-retired")
 
-LIST_READS = "jobs = await self.database.read(lambda connection: queries.list_jobs(connection, wanted))"
+LIST_READS = "jobs = await self.reads.read(lambda connection: queries.list_jobs(connection, wanted))"
 CREATE_WRITES = "await self.database.write(lambda connection: queries.create_job(connection, job, key))"
 
 # Connects before it forks: every process then talks on the same socket.

@@ -18,8 +18,9 @@ from jobboard.cache import Cache
 from jobboard.db import Database, make_engine
 from jobboard.guard import AccessLog, Guard
 from jobboard.health import Health
+from jobboard.replica import Reads
 from jobboard.schemas import ApplicationFilters, Id, JobFilters, Key, NewApplication, NewJob, Position
-from jobboard.settings import Settings
+from jobboard.settings import Settings, SettingsError
 from jobboard.views import Views
 
 ID: TypeAdapter[int] = TypeAdapter(Id)
@@ -32,6 +33,7 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self.draining = False
         self.database = Database(make_engine(settings=settings), settings.max_waiting)
+        self.reads = Reads(self.database, _replica(settings), settings.replica_stale_after_s)
         redis = redis_client.connect(settings)
         self.cache = Cache(redis, settings.cache_ttl_s, settings.redis_timeout_s)
         self.views = Views(redis, settings.redis_timeout_s)
@@ -40,7 +42,7 @@ class Service:
     async def list_jobs(self, request: Request) -> Response:
         """Return a page of jobs, and the cursor of the next."""
         wanted = JobFilters.model_validate(dict(request.query_params))
-        jobs = await self.database.read(lambda connection: queries.list_jobs(connection, wanted))
+        jobs = await self.reads.read(lambda connection: queries.list_jobs(connection, wanted))
         more = len(jobs) == wanted.limit
         return Json(
             {"jobs": jobs, "next": str(Position(jobs[-1]["posted_at"], jobs[-1]["id"])) if more else None}
@@ -51,6 +53,7 @@ class Service:
         job_id = _id(request)
 
         async def load() -> dict[str, Any] | None:
+            # From the primary: what was stale for a moment would be so in the cache for long.
             job = await self.database.read(lambda connection: queries.job_detail(connection, job_id))
             return job and {**job, "posted_at": isoformat(job["posted_at"])}
 
@@ -70,7 +73,7 @@ class Service:
         """Return a page of a job's applications, and the cursor of the next."""
         job_id = _id(request)
         wanted = ApplicationFilters.model_validate(dict(request.query_params))
-        found = await self.database.read(
+        found = await self.reads.read(
             lambda connection: queries.list_applications(connection, job_id, wanted)
         )
         if found is None:
@@ -116,6 +119,7 @@ class Service:
     async def close(self) -> None:
         """Close every connection, so that the servers are left no idle ones."""
         await self.cache.close()
+        await self.reads.close()
         await self.database.close()
 
 
@@ -155,6 +159,17 @@ def _routes(service: Service) -> list[Route]:
         Route("/health/ready", service.ready, methods=["GET"]),
         Route("/health/deep", service.deep, methods=["GET"]),
     ]
+
+
+def _replica(settings: Settings) -> Database | None:
+    url = settings.replica_database_url
+    # The primary under another name would be a second pool on the same server.
+    if url is None or url == settings.database_url:
+        return None
+    try:
+        return Database(make_engine(url, settings), settings.max_waiting)
+    except SettingsError as error:
+        raise SettingsError(f"REPLICA_{error}") from None
 
 
 def _id(request: Request) -> int:

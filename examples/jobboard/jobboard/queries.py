@@ -135,5 +135,11 @@ async def schema_revision(connection: AsyncConnection) -> str | None:
     return next((str(revision) for revision in rows.scalars()), None)
 
 
+async def wal_position(connection: AsyncConnection) -> int:
+    """Return how far the server has come in the log of the primary: written by that, replayed by a replica."""
+    reached = "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END"
+    return int((await connection.execute(text(f"SELECT pg_wal_lsn_diff({reached}, '0/0')"))).scalar_one())
+
+
 async def _status(connection: AsyncConnection, job_id: int) -> str | None:
     return (await connection.execute(select(Job.status).where(Job.id == job_id))).scalar_one_or_none()

@@ -14,8 +14,9 @@ class SettingsError(Exception):
 class Settings:
     """Every setting of the service; each but the URLs is read from JOBBOARD_ and its name in capitals."""
 
-    # Neither URL is ever shown: both carry passwords.
+    # No URL is ever shown: they carry passwords.
     database_url: str = field(repr=False)
+    replica_database_url: str | None = field(default=None, repr=False)
     redis_url: str | None = field(default=None, repr=False)
 
     pool_size: int = 10
@@ -25,6 +26,8 @@ class Settings:
     statement_timeout_ms: int = 30_000
     lock_timeout_ms: int = 2_000
     idle_in_transaction_timeout_ms: int = 10_000
+
+    replica_stale_after_s: float = 2.0
 
     request_deadline_s: float = 5.0
     max_body_bytes: int = 65_536
@@ -46,8 +49,8 @@ class Settings:
             for each in fields(cls)
             if isinstance(each.default, int | float)
         }
-        redis_url = environ.get("REDIS_URL") or None
-        return cls(database_url=database_url, redis_url=redis_url, **tunables)  # type: ignore[arg-type]
+        optional = {name: environ.get(name.upper()) or None for name in ("replica_database_url", "redis_url")}
+        return cls(database_url=database_url, **optional, **tunables)  # type: ignore[arg-type]
 
 
 def _number(environ: Mapping[str, str], name: str, default: float) -> float:
