@@ -14,11 +14,13 @@ from pytest_prodready.environment.application import Application
 from pytest_prodready.environment.cache import Cache
 from pytest_prodready.environment.capabilities import configured
 from pytest_prodready.environment.certificates import Authority
+from pytest_prodready.environment.copies import Beside, copied
 from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.given_application import GivenApplication
 from pytest_prodready.environment.local_parts import LocalParts
 from pytest_prodready.environment.logs import last_lines, tail
 from pytest_prodready.environment.moving_name import MovingName, moving
+from pytest_prodready.environment.postgres_config import copy_name
 from pytest_prodready.environment.read_replica import ReadReplica, reading
 from pytest_prodready.environment.recipe import Recipe, check_command
 from pytest_prodready.environment.replica import RedisReplica, replicating
@@ -26,8 +28,9 @@ from pytest_prodready.environment.roles import ApplicationRole, WayBack
 from pytest_prodready.environment.runs import Run, sweep
 from pytest_prodready.environment.secrets import Redactor
 from pytest_prodready.environment.servers import Parts, Servers
-from pytest_prodready.environment.set_up import set_up
+from pytest_prodready.environment.set_up import run_command, set_up
 from pytest_prodready.environment.standby import Mode, Standby, streaming
+from pytest_prodready.environment.started import Command, StartedApplication
 from pytest_prodready.environment.values import for_this_process
 from pytest_prodready.errors import ApplicationError, ServerError
 from pytest_prodready.faults import FaultProxy
@@ -140,6 +143,27 @@ class Environment:
             reading(self.application, standby, self._servers.proxy) as found,
         ):
             yield found
+
+    @contextmanager
+    def copy(self) -> Iterator[Beside]:
+        """A copy of the service's database, and an instance for it, still to be started; ours rests."""
+        application, database = self.application, self.database
+        if not isinstance(application, StartedApplication) or database is None:
+            raise ServerError("Only a database and a service of ours can be copied.")
+        application.stop(STOP_GRACE_S)
+        try:
+            with (
+                copied(database, copy_name(database.name)) as copy,
+                application.on_database(copy.name) as other,
+            ):
+                yield Beside(copy, other)
+        finally:
+            application.ensure_ready()
+
+    def run_command(self, application: ApplicationRole, command: Command, progress: Progress) -> None:
+        """Run a command with the variables of this instance of the service; it must succeed."""
+        assert isinstance(application, StartedApplication)
+        run_command(application, command, self.redact, progress)
 
     @contextmanager
     def replica(self) -> Iterator[RedisReplica]:

@@ -109,7 +109,7 @@ def postgresql_conf(places: Mapping[str, Value], user: UserConfig) -> str:
         "pg_stat_statements.track": "all",
         "logging_collector": False,
         "log_destination": "stderr",
-        "log_line_prefix": "%m [%p] %q%u@%d %a ",
+        "log_line_prefix": "%m [%p] %Q %q%u@%d %a ",
         "log_connections": "on",
         "lc_messages": "C",
         # In the data directory, so that nothing stays in /dev/shm when the server is killed.
@@ -128,8 +128,14 @@ def pg_hba_conf(
     """
     theirs = "" if user.hba is None else user.hba.rstrip() + "\n"
     mark = "" if user.hba is None else f",{OWN_LINE_MARK}"
-    line = f'hostssl "{account.database}"{mark} "{account.user}" {network} scram-sha-256\n'
+    databases = f'"{account.database}","{copy_name(account.database)}"{mark}'
+    line = f'hostssl {databases} "{account.user}" {network} scram-sha-256\n'
     return own + theirs + line
+
+
+def copy_name(database: str) -> str:
+    """The name of a copy of a database; a name has 63 bytes at most."""
+    return f"{database[:50]}_copy"
 
 
 def assignments(settings: Mapping[str, Value]) -> str:

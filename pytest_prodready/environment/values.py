@@ -38,8 +38,8 @@ def of_replica(values: Mapping[str, str], where: Endpoint) -> dict[str, str]:
 def of_database(values: Mapping[str, str], name: str) -> dict[str, str]:
     """Those of another database of the same server."""
     path, other = (f"/{quote(each, safe='')}?" for each in (values["postgres.database"], name))
-    urls = {key: value for key, value in values.items() if key.startswith("postgres.") and key.endswith("url")}
-    return {"postgres.database": name, **{key: url.replace(path, other, 1) for key, url in urls.items()}}
+    urls = [key for key in values if key.startswith("postgres.") and key.endswith("url")]
+    return {"postgres.database": name, **{key: values[key].replace(path, other, 1) for key in urls}}
 
 
 def _named(name: str, server: Database | Cache) -> dict[str, str]:

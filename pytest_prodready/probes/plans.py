@@ -86,6 +86,7 @@ class Asked:
     status: int | None
     expected: bool
     statements: int  # run by the service for it
+    rows: int = 0  # of the largest result
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,144 @@
+"""The plans of what the service runs, on a copy of its database with as much data as production has."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from pytest_prodready.environment.cache import Cache
+from pytest_prodready.environment.copies import Beside
+from pytest_prodready.environment.environment import Environment
+from pytest_prodready.environment.started import Command
+from pytest_prodready.probes.capture import Capture, Window, connect
+from pytest_prodready.probes.health import wait_until
+from pytest_prodready.probes.plans import Plans
+from pytest_prodready.probes.repeats import repeats
+from pytest_prodready.probes.statements import IN_THE_BACKGROUND, asked, statements
+from pytest_prodready.probes.traffic import Traffic, new_token
+from pytest_prodready.settings import Request, Settings
+
+DEADLINE_S = 30.0  # of a request while every statement is analysed and logged
+REHEARSALS = 7  # drivers prepare a statement, and the server may leave custom plans, after five runs
+IDLE_S = 0.5
+LONG_S = 600.0  # for what takes its time on much data
+
+Progress = Callable[[str], None]
+
+
+def plans(environment: Environment, settings: Settings, progress: Progress) -> Plans:
+    """Copy the database, fill it, capture what each declared request runs, and explain every statement."""
+    progress("copying the database for its plans")
+    with environment.copy() as beside, connect(beside.database, LONG_S) as connection:
+        origin = _fill(environment, beside, settings, connection, progress)
+        run = _Run(beside, environment.cache, settings, progress)
+        with run.captured():
+            windows = run.windows()
+            progress("running repeated statements on fewer rows")
+            repeated = repeats(connection, windows, beside.database.user, settings.explain.repeats, run.again)
+        return Plans(
+            asked=tuple(asked(windows)),
+            statements=statements(windows),
+            missed=tuple(missed for window in windows for missed in window.missed),
+            repeats=repeated,
+            origin=origin,
+            server=beside.database.version,
+            doubt=run.doubt(),
+        )
+
+
+def _fill(
+    environment: Environment,
+    beside: Beside,
+    settings: Settings,
+    connection: psycopg.Connection[Any],
+    progress: Progress,
+) -> str:
+    """Bring the copy to production's size; returns in words where the rows come from."""
+    words = ["as [service] setup left it"]
+    if settings.explain.seed is not None:
+        command = Command("explain-seed", settings.explain.seed, "[explain] seed")
+        environment.run_command(beside.application, command, progress)
+        words = ["filled by [explain] seed"]
+    progress("vacuuming and analysing the copy")
+    connection.execute("VACUUM (ANALYZE)")
+    return ", ".join(words)
+
+
+@dataclass
+class _Run:
+    """The service on the copy, while it is asked one request at a time."""
+
+    beside: Beside
+    cache: Cache | None
+    settings: Settings
+    progress: Progress
+
+    def __post_init__(self) -> None:
+        self._capture = Capture(self.beside.database)
+        self._forgotten = self._capture.forgotten()
+        self._traffic: Traffic | None = None
+        self._token = new_token()
+        self._requests = self._declared()
+
+    @contextmanager
+    def captured(self) -> Iterator[None]:
+        """The service runs on the copy, and each of its statements is logged."""
+        self._capture.switch_on()
+        self.progress("starting the service on the copy")
+        self.beside.application.start()
+        self._traffic = Traffic(self.beside.application.base_url, self.settings.requests)
+        try:
+            yield
+        finally:
+            self._traffic.close()
+            self.beside.application.stop()
+
+    def windows(self) -> tuple[Window, ...]:
+        """What each request had the service run, and what it runs by itself."""
+        with self._capture.window(IN_THE_BACKGROUND):
+            wait_until(time.monotonic() + IDLE_S)
+        for name, request in self._requests.items():
+            self.progress(f"capturing the statements of {name}")
+            for _ in range(REHEARSALS):
+                self._send(request, new_token())
+            self._ask(name)
+        return self._capture.windows()
+
+    def again(self, name: str) -> Window:
+        """One more run of a request."""
+        self._ask(name)
+        (window,) = self._capture.windows()
+        return window
+
+    def doubt(self) -> str:
+        """Why nothing of this can be told, if so."""
+        if self._capture.forgotten() > self._forgotten:
+            return "the server dropped counters of statements (pg_stat_statements.max): some may be missing"
+        return ""
+
+    def _declared(self) -> dict[str, Request]:
+        writes = self.settings.writes
+        found = {request.label: request for request in self.settings.requests}
+        if writes is not None:
+            found |= {"[writes] create": writes.create, "[writes] read_back": writes.read_back}
+        return found
+
+    def _ask(self, name: str) -> None:
+        with self._capture.window(name) as window:
+            self._forget_cached()
+            window.answer = self._send(self._requests[name], self._token)
+
+    def _send(self, request: Request, token: str) -> Any:
+        assert self._traffic is not None
+        return self._traffic.send(request, DEADLINE_S, token)
+
+    def _forget_cached(self) -> None:
+        """What is cached would hide the statements that fetch it."""
+        if self.cache is not None and self.cache.origin == "gate":
+            with self.cache.client() as client:
+                client.flushall()
