@@ -12,6 +12,7 @@ from pytest_prodready.checks.failover_words import (
     liveness,
     readiness,
     recovery,
+    remedy,
     seconds,
     slowest,
 )
@@ -51,7 +52,7 @@ def outage_is_survived(seen: Drill, settings: Settings) -> Finding:
     ]
     if any(wrong):
         summary = f"{told}; {'; '.join(each for each in wrong if each)}"
-        return rule.failed(summary, limit=limit, limits=wanted)
+        return rule.failed(summary, limit=limit, limits=wanted, change=remedy(rule, seen, settings))
     return rule.passed(f"{told}; {back}", limit=limit, limits=wanted)
 
 

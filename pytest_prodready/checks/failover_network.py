@@ -12,6 +12,7 @@ from pytest_prodready.checks.failover_words import (
     kinds,
     liveness,
     recovery,
+    remedy,
     seconds,
     slowest,
 )
@@ -54,7 +55,8 @@ def stall_is_bounded(seen: Drill, settings: Settings) -> Finding:
         liveness(seen, settings),
     ]
     if any(wrong):
-        return rule.failed(f"{told}; {_all(wrong)}", limit=limit, limits=wanted)
+        change = remedy(rule, seen, settings)
+        return rule.failed(f"{told}; {_all(wrong)}", limit=limit, limits=wanted, change=change)
     return rule.passed(f"{told}; {back}", limit=limit, limits=wanted)
 
 
@@ -76,7 +78,8 @@ def dead_peer_is_noticed(seen: DeadPeer, settings: Settings) -> Finding:
     back, not_back = recovery(drill, back_s)
     wrong = [ended(drill), _late(drill, within_s), _rude(during), not_back, liveness(drill, settings)]
     if any(wrong):
-        return rule.failed(f"{told}; {_all(wrong)}", limit=limit, limits=wanted)
+        change = remedy(rule, drill, settings)
+        return rule.failed(f"{told}; {_all(wrong)}", limit=limit, limits=wanted, change=change)
     return rule.passed(f"{told}; {back}", limit=limit, limits=wanted)
 
 

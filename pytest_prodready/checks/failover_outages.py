@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_prodready.catalogue import RULES
-from pytest_prodready.checks.failover_words import ended, impolite, kinds, liveness, recovery
+from pytest_prodready.checks.failover_words import ended, impolite, kinds, liveness, recovery, remedy
 from pytest_prodready.findings import Finding
 from pytest_prodready.probes.drill import Drill
 from pytest_prodready.probes.failover_outages import Flapping
@@ -43,7 +43,8 @@ def flapping_is_survived(seen: Flapping, settings: Settings) -> Finding:
     told = f"{drill.fault}: {kinds(during)}; {tries}; {left}"
     wrong = [ended(drill), storm, leak, not_back, liveness(drill, settings)]
     if any(wrong):
-        return rule.failed(f"{told}; {_all(wrong)}", limit=limit, limits=wanted)
+        change = remedy(rule, drill, settings)
+        return rule.failed(f"{told}; {_all(wrong)}", limit=limit, limits=wanted, change=change)
     if not drill.backends:
         return rule.inconclusive(f"{told}; {back}", limit=limit, limits=wanted)
     return rule.passed(f"{told}; {back}", limit=limit, limits=wanted)
@@ -73,7 +74,7 @@ def long_outage_is_survived(seen: Drill, settings: Settings) -> Finding:
         liveness(seen, settings),
     ]
     if any(wrong):
-        change = TRIES_SELDOM if not_back and not gone else ""
+        change = remedy(rule, seen, settings, TRIES_SELDOM if not_back and not gone else "")
         return rule.failed(f"{told}; {_all(wrong)}", limit=limit, limits=wanted, change=change)
     return rule.passed(f"{told}; {back}", limit=limit, limits=wanted)
 

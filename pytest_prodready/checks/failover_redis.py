@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_prodready.catalogue import RULES
-from pytest_prodready.checks.failover_words import ended, kinds, liveness, seconds, slowest
+from pytest_prodready.checks.failover_words import ended, kinds, liveness, remedy, seconds, slowest
 from pytest_prodready.findings import Finding
 from pytest_prodready.probes.drill import Sent
 from pytest_prodready.probes.failover_redis import Crowd, RedisHerd, RedisLoss
@@ -40,7 +40,8 @@ def redis_loss_is_survived(seen: RedisLoss, settings: Settings) -> Finding:
     if not drill.steady_after:
         wrong.append(f"not served for good afterwards: {drill.unsteady}")
     if any(wrong):
-        return rule.failed("; ".join(each for each in wrong if each), limit=limit, limits=wanted)
+        summary, change = "; ".join(each for each in wrong if each), remedy(rule, drill, settings)
+        return rule.failed(summary, limit=limit, limits=wanted, change=change)
     return rule.passed("; ".join(told), limit=limit, limits=wanted)
 
 

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from pytest_prodready.findings import Rule
 from pytest_prodready.probes.drill import Drill, Sent, counted
 from pytest_prodready.settings import Settings
 
 FEW = 0.02  # of the answers may be late on a busy machine
 FEWEST_WRITES = 5
+CAPTURED = (
+    "Liveness waited as well: every worker was held by a request that waits. Bound how many may wait "
+    "(psycopg_pool: max_waiting; else a semaphore), and have more threads than that (gunicorn: "
+    "--worker-class gthread --threads 32)."
+)
 
 
 def seconds(value: float) -> str:
@@ -57,6 +63,15 @@ def liveness(seen: Drill, settings: Settings) -> str:
         return f"liveness said {kinds(bad)} meanwhile: an orchestrator would restart it"
     hung = late(answers, settings.health.liveness_within_s, seen.behind_s)
     return f"liveness took {slowest(hung)} meanwhile" if hung else ""
+
+
+def remedy(rule: Rule, seen: Drill, settings: Settings, own: str = "") -> str:
+    """What to change: the rule's remedy, or a more exact one; and workers, where liveness had none."""
+    answers = seen.of_health("liveness")
+    silent = [each for each in answers if each.status is None and each.error.startswith("no answer")]
+    hung = silent or late(answers, settings.health.liveness_within_s, seen.behind_s)
+    alive = not ended(seen) and seen.recovered_at_s() is not None
+    return f"{own or rule.remedy} {CAPTURED}" if hung and alive else own
 
 
 def readiness(seen: Drill, within_s: float) -> str:

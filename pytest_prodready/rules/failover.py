@@ -22,7 +22,9 @@ RULES = (
         claim="While the database refuses connections, requests are refused quickly; soon after it is back they are served.",
         why="A short outage of the database must stay short: a service that hangs, dies or sticks makes it a long one.",
         how="Connections to the database are cut and refused for a while, under requests on an open schedule.",
-        remedy="Answer errors of the connection with 503 at once, keep the process alive, and let the pool connect again.",
+        remedy="Answer errors of the connection with 503 at once, keep the process alive, and let the pool connect again. Wait for a "
+        "connection half a second at most (SQLAlchemy pool_timeout, psycopg_pool timeout, node pg connectionTimeoutMillis, pgxpool "
+        "a context of its own for Acquire), and handle errors of idle ones (node pg: pool.on('error', …)).",
         level=Level.MUST,
         checklist=CHECKLIST,
         needs=_OURS,

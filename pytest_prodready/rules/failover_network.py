@@ -15,7 +15,8 @@ STALLED = (
         why="A frozen disk or a hung switch closes no connection: whoever waits without a deadline waits for ever, with a worker.",
         how="The proxy holds back all data both ways for longer than the deadline, under requests on an open schedule.",
         remedy="Give every request a deadline of its own that ends the wait for the database too (asyncio.timeout, a context with "
-        "timeout, query_timeout in node pg), answer 503, and close the connection that was waited for.",
+        "timeout in Go, query_timeout in node pg, psycopg without asyncio: a timer that shuts the connection's socket down), "
+        "answer 503, and close the connection that was waited for. statement_timeout doesn't help: the server's word doesn't arrive.",
         level=Level.MUST,
         checklist=CHECKLIST,
         needs=_OURS,
@@ -26,8 +27,8 @@ STALLED = (
         claim="Connections whose other end has vanished are noticed within the limit, and the service recovers.",
         why="A host that loses power says no goodbye: TCP alone goes on sending for a quarter of an hour.",
         how="Every packet between service and proxy is dropped in the kernel, new connections included, for longer than the limit.",
-        remedy="Set keepalives_idle=5, keepalives_interval=2, keepalives_count=3, tcp_user_timeout=5000 and connect_timeout=2 (libpq), "
-        "or a deadline for each request.",
+        remedy="Set keepalives_idle=5, keepalives_interval=2, keepalives_count=3, tcp_user_timeout=5000 and connect_timeout=2 (libpq; "
+        "Go and Node know the last as a timeout of dialling), or a deadline for each request that covers connecting too.",
         level=Level.SHOULD,  # packets can be dropped by the built-in proxy only, and not everywhere
         checklist=CHECKLIST,
         needs=_OURS,
@@ -41,8 +42,8 @@ SLOW = (
         claim="When the database is slow, requests are served or refused in time, and those that don't need it stay fast.",
         why="A slow database takes down what would have worked without it: workers all wait, health checks among them fail.",
         how="Every answer of the database is delayed by a second, with requests that need it and others that don't side by side.",
-        remedy="Bound the wait for a connection (pool_timeout=1), answer 503 beyond it, and let no wait for the database hold a worker "
-        "that others need (async driver, enough threads, a limit on requests in flight).",
+        remedy="Bound the wait for a connection (to 1 s, say), answer 503 beyond it, and let no wait for the database hold a worker "
+        "that others need (async driver; gunicorn: --worker-class gthread with more --threads than can wait; a limit on requests in flight).",
         level=Level.MUST,
         checklist=CHECKLIST,
         needs=_OURS,

@@ -16,8 +16,9 @@ REDIS_RULES = (
         claim="While Redis is dead, and while it is silent, what only gets faster by it is served all the same.",
         why="A cache that every request waits for, or fails with, makes the service less available than none would.",
         how="Redis is killed under traffic, started again behind a network that swallows all data, and then reached again.",
-        remedy="Give the Redis client short time limits and no retries, answer from the source when it fails, and"
-        " leave it alone for a moment (a circuit breaker).",
+        remedy="Give the Redis client short time limits and no retries (redis-py: socket_timeout, socket_connect_timeout; go-redis:"
+        " DialTimeout, ReadTimeout, MaxRetries: -1; ioredis: commandTimeout, connectTimeout, enableOfflineQueue: false), answer from the"
+        " source when it fails, and leave it alone for a moment (a circuit breaker).",
         level=Level.MUST,
         checklist=CHECKLIST,
         needs=_REDIS | {Needs.REDIS_DISPENSABLE},
@@ -53,8 +54,8 @@ REDIS_RULES = (
         why="When a popular key expires or Redis comes back empty, a stampede of equal queries stalls the database.",
         how="Redis is emptied, the database made slow, and a crowd asks for one cacheable answer at once; the runs"
         " of its statements are counted.",
-        remedy="Let one load a key while the others wait for it (single flight), in each process or by a short lock"
-        " in Redis.",
+        remedy="Let one load a key while the others wait for it: share the load in each process (Go: singleflight,"
+        " Node and asyncio: a map of promises or tasks, threads: a lock for each key, waited for briefly), or take a short lock in Redis.",
         level=Level.SHOULD,
         checklist=CHECKLIST,
         needs=_HERD | {Needs.CACHEABLE},
@@ -66,7 +67,8 @@ REDIS_RULES = (
         why="Clients that send a command again after a lost answer count, charge or enqueue twice, and nobody notices.",
         how="Redis' answers to increments are swallowed and the connections closed; then the number is read.",
         remedy="Switch the client's retries off for commands that aren't idempotent (redis-py: Retry(NoBackoff(), 0);"
-        " ioredis: autoResendUnfulfilledCommands false), or count by a key of the request.",
+        " go-redis: MaxRetries: -1; ioredis: maxRetriesPerRequest: 0, autoResendUnfulfilledCommands: false), or count by a key of the"
+        " request.",
         level=Level.SHOULD,
         checklist=CHECKLIST,
         needs=_REDIS | {Needs.COUNTER},
@@ -79,8 +81,8 @@ REDIS_RULES = (
         " stay.",
         how="Redis swaps places with a replica; live connections stay with the old one, new ones reach the new one."
         " What is cached is emptied and asked for, and the declared counter is incremented, until both work again.",
-        remedy="Close connections that answer READONLY (redis-py: a pool that renews them; ioredis:"
-        " reconnectOnError).",
+        remedy="Close connections that answer READONLY (redis-py: connection_pool.disconnect(inuse_connections=False) on ReadOnlyError;"
+        " ioredis: reconnectOnError; go-redis does it).",
         level=Level.SHOULD,
         checklist=CHECKLIST,
         needs=_REDIS,

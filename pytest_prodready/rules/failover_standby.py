@@ -25,7 +25,8 @@ RULES = (
         claim="When the primary dies and the standby takes over, the service follows it without a restart.",
         why="A failover that the database survives and the service doesn't is an outage all the same.",
         how="PostgreSQL is killed, its streaming standby is promoted, and new connections are led to it.",
-        remedy="Replace dead connections (pre-ping), connect by a name that follows the primary, and retry with a ceiling.",
+        remedy="Replace dead connections (pool_pre_ping, psycopg_pool check=…, node pg: pool.on('error', …)), connect by a name that follows "
+        "the primary, and try again with pauses of a few seconds at most.",
         level=Level.SHOULD,
         checklist=CHECKLIST,
         needs=_STANDBY,
@@ -47,7 +48,8 @@ RULES = (
         claim="Connections to a primary that was demoted to read-only are given up for the new primary.",
         why="A demoted primary keeps connections open and refuses writes: a pool that keeps them refuses every write.",
         how="The primary becomes a standby of its successor; new connections reach the successor, live ones stay.",
-        remedy="Treat SQLSTATE 25006 as a lost connection (invalidate it), or ask for target_session_attrs=read-write.",
+        remedy="Close the connection that answered SQLSTATE 25006 (SQLAlchemy: is_disconnect in handle_error, psycopg: connection.close(), pgxpool: "
+        "Reset(), node pg: release(true)). target_session_attrs=read-write is heeded by new connections alone.",
         level=Level.SHOULD,
         checklist=CHECKLIST,
         needs=_STANDBY,

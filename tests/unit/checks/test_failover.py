@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from pytest_prodready.checks.failover import crash_loses_no_write, no_write_twice, outage_is_survived
+from pytest_prodready.checks.failover_words import CAPTURED
 from pytest_prodready.findings import Verdict
 from pytest_prodready.probes.drill import Drill, Ledger, Mark, Sent, first_of
 from tests.unit.checks.drills import END_S, FAULT_S, HEALED_S, SETTINGS, drill, stream
@@ -36,6 +38,19 @@ def test_outage(seen: Drill, verdict: Verdict, part: str) -> None:
     finding = outage_is_survived(seen, SETTINGS)
     assert finding.verdict is verdict
     assert part in finding.summary
+
+
+@pytest.mark.parametrize(
+    ("waited", "told"),
+    [({"seconds": 3.0}, True), ({"status": None, "error": "no answer within 6 s"}, True), ({}, False)],
+)
+def test_workers_that_all_wait(waited: dict[str, Any], told: bool) -> None:
+    """Where liveness waited with the requests, what to change names the workers too."""
+    hung = stream(FAULT_S, HEALED_S, request="liveness", **waited)
+    finding = outage_is_survived(drill(during={"status": 503, "seconds": 3.0}, health=hung), SETTINGS)
+    assert finding.verdict is Verdict.FAILED
+    assert (CAPTURED in finding.change) is told
+    assert not told or finding.change.startswith(finding.rule.remedy)
 
 
 def test_readiness_that_lies() -> None:
