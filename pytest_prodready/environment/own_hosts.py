@@ -27,7 +27,8 @@ def main(hosts: str, *command: str) -> None:
         _leave_the_others()
         _mount(None, "/", MS_REC | MS_PRIVATE)  # what is mounted here stays here
         _mount(hosts, HOSTS, MS_BIND)
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and so would the command
+        for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, and so by the command
+            signal.signal(ignored, signal.SIG_DFL)
         os.execvp(command[0], command)  # noqa: S606 (that is what it is for)
     except OSError as error:
         sys.stderr.write(f"{error.filename or command[0]}: {error.strerror}\n")
