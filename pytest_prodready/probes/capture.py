@@ -18,7 +18,15 @@ from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.postgres_template import SUPERUSER
 from pytest_prodready.probes.health import wait_until
 from pytest_prodready.probes.plans import Missed
-from pytest_prodready.probes.server_log import Entry, Planned, Run, as_planned, as_run, entries
+from pytest_prodready.probes.server_log import (
+    Entry,
+    Planned,
+    Run,
+    as_planned,
+    as_run,
+    entries,
+    without_prepare,
+)
 from pytest_prodready.probes.traffic import Answer
 
 # In force for the service's new connections to one database; nothing else is logged or slowed down.
@@ -60,7 +68,7 @@ BUSY = """
 FORGOTTEN = "SELECT dealloc FROM pg_stat_statements_info"
 CONTROL = re.compile(
     r"\s*(begin|start\s+transaction|commit|end|rollback|abort|savepoint|release|set|reset|show|discard|deallocate"
-    r"|prepare\s+transaction|listen|unlisten|notify|close|lock|checkpoint)\b",
+    r"|prepare|listen|unlisten|notify|close|lock|checkpoint)\b",
     re.IGNORECASE,
 )
 Key = tuple[str, int, bool]  # database, query id, sent by a client
@@ -153,7 +161,7 @@ class Capture:
         return seen[0]
 
     def _read(self, marked: _Marked, found: Sequence[Entry]) -> Window:
-        texts = {query_id: text for (_, query_id, _), (text, _) in marked.after.items()}
+        texts = {key[1]: without_prepare(text) for key, (text, _) in marked.after.items()}
         inside = _between(found, marked.mark)
         if inside is None:
             lost = Missed(marked.name, "", 0, "the server's log doesn't hold its beginning and end")
@@ -169,6 +177,7 @@ class Capture:
         sent = Counter(run.query_id for run in runs if not run.fetch)
         inner = Counter(plan.query_id for plan in planned if plan.nested)
         unnamed = inner.pop(0, 0)
+        around = {run.text for run in runs}  # of a COPY or a cursor: its query is counted once more, inside
         for (database, query_id, outer), (text, calls) in marked.after.items():
             new = calls - marked.before.get((database, query_id, outer), ("", 0))[1]
             if new <= 0:
@@ -181,7 +190,8 @@ class Capture:
                 # Before PostgreSQL 16 the log doesn't tell which of them it was: their number has to do.
                 told = min(unnamed, new - seen)
                 unnamed, seen = unnamed - told, seen + told
-            if new > seen and not is_control(text):
+            inside = not outer and text in around
+            if new > seen and not inside and not is_control(text):
                 yield Missed(marked.name, text, new - seen, _why(outer))
 
     def _quiet(self) -> None:

@@ -64,8 +64,8 @@ def _repeated(window: Window, least: int) -> Iterator[Repeat]:
 
 def _counts(window: Window) -> Counter[str]:
     """How often each statement was sent; the server's ids differ where only the types of parameters do."""
-    texts = (window.text_of(run) for run in window.runs if not run.fetch)
-    return Counter(text for text in texts if not is_control(text))
+    runs = (run for run in window.runs if not run.fetch and not is_control(run.text))
+    return Counter(window.text_of(run) for run in runs)
 
 
 def _grown(
@@ -109,7 +109,7 @@ def _parents(
         if text == repeat.text:
             break
         plan = window.plan_of(run)
-        if plan is not None and plan.rows > 1 and not is_control(text):
+        if plan is not None and plan.rows > 1 and not is_control(run.text):
             before[text] = (plan.rows, run)
     nearest = sorted(before.values(), key=lambda pair: abs(pair[0] - repeat.calls))
     found = 0

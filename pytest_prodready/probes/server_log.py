@@ -25,6 +25,13 @@ RUN = re.compile(
 PLAN = re.compile(r"duration: (?P<ms>[\d.]+) ms  plan:\n(?P<json>\{.*)", re.DOTALL)
 PARAMETERS = re.compile(r"^parameters: ", re.IGNORECASE)
 PARAMETER = re.compile(r"\$(\d+) = (NULL|'(?:[^']|'')*')(?:, |$)", re.DOTALL)
+# PREPARE and EXECUTE written in SQL.
+PREPARED = re.compile(
+    r"(?:prepare: )?\s*PREPARE\s+(?P<name>\S+)\s*(?:\([^)]*\))?\s+AS\s+(?P<text>.*)",
+    re.DOTALL | re.IGNORECASE,
+)
+GIVEN = re.compile(r"\s*EXECUTE\s+\S+?\s*\((?P<values>.*)\)\s*;?\s*", re.DOTALL | re.IGNORECASE)
+CONSTANT = re.compile(r"\s*(?:(?P<text>'(?:[^']|'')*')(?:::[\w ]+)?|(?P<word>[^\s,']+))\s*(?:,|$)", re.DOTALL)
 UNNAMED = "<unnamed>"
 FOLLOWS = frozenset({"DETAIL", "HINT", "CONTEXT", "STATEMENT", "QUERY", "LOCATION"})
 
@@ -116,6 +123,15 @@ def as_run(entry: Entry) -> Run | None:
     found = RUN.fullmatch(entry.text)
     if found is None:
         return None
+    if (prepared := PREPARED.fullmatch(entry.detail)) is not None:
+        return Run(
+            pid=entry.pid,
+            query_id=entry.query_id,
+            text=prepared["text"],
+            name=prepared["name"],
+            parameters=_given(found["text"]),
+            milliseconds=float(found["ms"]),
+        )
     name = "" if found["kind"] == "statement" or found["name"] == UNNAMED else found["name"]
     return Run(
         pid=entry.pid,
@@ -149,11 +165,31 @@ def as_planned(entry: Entry) -> Planned | None:
     )
 
 
+def without_prepare(text: str) -> str:
+    """What a PREPARE in SQL prepares; any other statement as it is."""
+    found = PREPARED.fullmatch(text)
+    return text if found is None else found["text"]
+
+
 def parameters(text: str) -> tuple[str | None, ...]:
     """The values in a text such as `$1 = 'it''s', $2 = NULL`, in order."""
     return tuple(
         None if value == "NULL" else value[1:-1].replace("''", "'") for _, value in PARAMETER.findall(text)
     )
+
+
+def _given(text: str) -> tuple[str | None, ...]:
+    """The constants of an EXECUTE in SQL, as the server would log them."""
+    found = GIVEN.fullmatch(text)
+    values = CONSTANT.finditer(found["values"]) if found is not None else ()
+    return tuple(
+        (value["text"][1:-1].replace("''", "'") if value["text"] else _word(value["word"]))
+        for value in values
+    )
+
+
+def _word(text: str) -> str | None:
+    return None if text.upper() == "NULL" else text
 
 
 def _messages(log: str) -> Iterator[str]:
