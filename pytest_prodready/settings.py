@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import date
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from pytest_prodready.names import PINNED_SETTINGS, PLANNER_SETTINGS
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Count = Annotated[int, Field(ge=1, le=100_000)]
@@ -270,6 +273,18 @@ class ExplainSettings(Table):
     sequence_used: Annotated[float, Field(gt=0, lt=1)] = 0.9
     unused_index_mb: Annotated[float, Field(ge=0)] = 10
     bloat_mb: Annotated[float, Field(ge=0)] = 100
+
+    @field_validator("settings")
+    @classmethod
+    def _of_the_planner(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for name in value:
+            if name in PINNED_SETTINGS:
+                raise ValueError(f"{name} is always {PINNED_SETTINGS[name]} here: remove it")
+            if name not in PLANNER_SETTINGS:
+                nearest = get_close_matches(name, PLANNER_SETTINGS, n=1)
+                hint = f": did you mean {nearest[0]}?" if nearest else ", such as work_mem: remove it"
+                raise ValueError(f"{name} is not a setting of the planner{hint}")
+        return value
 
 
 class Waiver(Table):

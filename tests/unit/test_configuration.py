@@ -132,3 +132,17 @@ def test_url_above_takes_the_place_of_the_command_below(tmp_path: Path) -> None:
     assert (service.command, service.url) == (None, "https://staging.example.com")
     variables = {"PRODREADY_SERVICE__URL": "http://localhost:1"}
     assert load(write(tmp_path, MINIMAL), variables=variables).service.command is None
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("work_memory", "did you mean work_mem"),
+        ("log_statement", "not a setting of the planner"),
+        ("jit", "jit is always off here"),
+    ],
+)
+def test_explain_settings_are_the_planners(tmp_path: Path, name: str, says: str) -> None:
+    """Another setting in [explain] settings is an error that names it, and the nearest one."""
+    text = f'[explain]\nsettings = {{ random_page_cost = 1.1, {name} = "1" }}\n'
+    assert says in refused(tmp_path, MINIMAL + text)
