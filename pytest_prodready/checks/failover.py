@@ -5,6 +5,7 @@ from __future__ import annotations
 from pytest_prodready.catalogue import RULES
 from pytest_prodready.checks.failover_words import (
     FEWEST_WRITES,
+    TRIES_SELDOM,
     ended,
     impolite,
     kinds,
@@ -52,7 +53,9 @@ def outage_is_survived(seen: Drill, settings: Settings) -> Finding:
     ]
     if any(wrong):
         summary = f"{told}; {'; '.join(each for each in wrong if each)}"
-        return rule.failed(summary, limit=limit, limits=wanted, change=remedy(rule, seen, settings))
+        own = TRIES_SELDOM if not_back and not (slow or rude or ended(seen)) else ""
+        change = remedy(rule, seen, settings, own)
+        return rule.failed(summary, limit=limit, limits=wanted, change=change)
     return rule.passed(f"{told}; {back}", limit=limit, limits=wanted)
 
 

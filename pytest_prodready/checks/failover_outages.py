@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_prodready.catalogue import RULES
-from pytest_prodready.checks.failover_words import ended, impolite, kinds, liveness, recovery, remedy
+from pytest_prodready.checks.failover_words import (
+    TRIES_SELDOM,
+    ended,
+    impolite,
+    kinds,
+    liveness,
+    recovery,
+    remedy,
+)
 from pytest_prodready.findings import Finding
 from pytest_prodready.probes.drill import Drill
 from pytest_prodready.probes.failover_outages import Flapping
@@ -14,11 +22,6 @@ from pytest_prodready.settings import Settings
 SETTLED_S = 0.1  # what was under way when the fault began
 LAST_S = 1.0  # in which the number of connections has settled
 SPARE = 5  # connections more than before, where no pool is declared
-
-TRIES_SELDOM = (
-    "Connect again with pauses of a few seconds at most: an exponential backoff without a ceiling stays away "
-    "as long again as the outage lasted (psycopg_pool: reconnect_timeout=1; others: a maximum)."
-)
 
 
 def flapping_is_survived(seen: Flapping, settings: Settings) -> Finding:

@@ -11,9 +11,14 @@ from pytest_prodready.settings import Settings
 FEW = 0.02  # of the answers may be late on a busy machine
 FEWEST_WRITES = 5
 CAPTURED = (
-    "Liveness waited as well: every worker was held by a request that waits. Bound how many may wait "
-    "(psycopg_pool: max_waiting; else a semaphore), and have more threads than that (gunicorn: "
-    "--worker-class gthread --threads 32)."
+    "Liveness waited as well: every worker was held by a request that waits. Let each wait less, bound how "
+    "many may wait (a semaphore), and have more threads than that (gunicorn: --worker-class gthread "
+    "--threads 32)."
+)
+TRIES_SELDOM = (
+    "Connect again with pauses of a few seconds at most: an exponential backoff without a ceiling stays away "
+    "as long again as the outage lasted (psycopg_pool: reconnect_timeout=1, and no max_waiting beside it: "
+    "clients that gave up fill its queue, and then nobody connects any more; others: a maximum)."
 )
 
 

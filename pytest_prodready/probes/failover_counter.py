@@ -54,11 +54,11 @@ def redis_counter(
     cache, proxied = redis_of(environment)
     counter = settings.failover.counter
     assert counter is not None
-    counting = _Counting(cache, proxied, traffic, counter, settings.failover.deadline_s)
-    before = counting.number()
+    counting = Counting(cache, proxied, traffic, counter, settings.failover.deadline_s)
+    before = counting.number_in_calm()
     if before is None:
-        return Counted(doubt="the number could not be read before anything was broken")
-    if doubt := counting.calm() or counting.moves_by_one(before):
+        return Counted(doubt=f"the number could not be read before anything was broken: {counting.unread}")
+    if doubt := counting.calm() or counting.is_moved(before):
         return Counted(doubt=doubt)
     for number in range(ROUNDS):
         progress(f"losing the answer to an increment, {number + 1} of {ROUNDS}")
@@ -73,7 +73,7 @@ def redis_counter(
     return Counted("", tuple(counting.answers), counting.executed, moved)
 
 
-class _Counting:
+class Counting:
     """Increments, and what became of them."""
 
     def __init__(
@@ -84,6 +84,7 @@ class _Counting:
         self._began = time.monotonic()
         self.answers: list[Sent] = []
         self.executed = 0
+        self.unread = ""  # why the number was not read the last time
 
     def calm(self) -> str:
         """Increment until one is acknowledged; returns what is wrong if none is."""
@@ -97,12 +98,23 @@ class _Counting:
             return ""
         return f"an increment got {self.answers[-1].kind}"
 
-    def moves_by_one(self, before: int) -> str:
-        """Whether an increment adds one to the number that is read."""
-        expected = before + len(self.answers)
-        if wait_until(time.monotonic() + QUIET_S, lambda: self.number() == expected, 0.05):
+    def is_moved(self, before: int) -> str:
+        """Whether an increment adds one to the number that is read; returns what is wrong if not.
+
+        Connections that an earlier loss of Redis left dead may have cost some increments their answers.
+        """
+        acknowledged = sum(each.expected for each in self.answers)
+
+        def moved() -> bool:
+            number = self.number()
+            return number is not None and acknowledged <= number - before <= len(self.answers)
+
+        if wait_until(time.monotonic() + QUIET_S, moved, 0.05):
             return ""
-        return f"{len(self.answers)} increments moved the number from {before} to {self.number()}"
+        return (
+            f"{len(self.answers)} increments, {acknowledged} of them acknowledged, moved the number"
+            f" from {before} to {self.number()}"
+        )
 
     def cut(self) -> None:
         """Send one increment whose answer is swallowed; once Redis has executed it its connection is cut."""
@@ -125,16 +137,34 @@ class _Counting:
                 number, since = now, time.monotonic()
         return number
 
+    def number_in_calm(self) -> int | None:
+        """The number, as soon as it can be read; None: it can't be for a while."""
+        number: int | None = None
+
+        def read() -> bool:
+            nonlocal number
+            number = self.number()
+            return number is not None
+
+        wait_until(time.monotonic() + READY_WITHIN_S, read, BUSY_EVERY_S)
+        return number
+
     def number(self) -> int | None:
         """The number as the service tells it; None: it doesn't."""
         answer = self._traffic.send(self._counter.read, self._deadline_s)
-        return number_in(answer.body, self._counter.value) if answer.expected else None
+        number = number_in(answer.body, self._counter.value) if answer.expected else None
+        self.unread = "its answer holds none, or several" if answer.expected else f"got {_kind(answer)}"
+        return number
 
     def _note(self, name: str, answer: Answer) -> None:
         at_s = time.monotonic() - self._began - answer.seconds
         self.answers.append(
             Sent(name, round(at_s, 3), round(answer.seconds, 4), answer.status, answer.expected, answer.error)
         )
+
+
+def _kind(answer: Answer) -> str:
+    return answer.error if answer.status is None else str(answer.status)
 
 
 def number_in(body: str, place: str = "") -> int | None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_prodready.checks.failover import crash_loses_no_write, no_write_twice, outage_is_survived
-from pytest_prodready.checks.failover_words import CAPTURED
+from pytest_prodready.checks.failover_words import CAPTURED, TRIES_SELDOM
 from pytest_prodready.findings import Verdict
 from pytest_prodready.probes.drill import Drill, Ledger, Mark, Sent, first_of
 from tests.unit.checks.drills import END_S, FAULT_S, HEALED_S, SETTINGS, drill, stream
@@ -51,6 +51,12 @@ def test_workers_that_all_wait(waited: dict[str, Any], told: bool) -> None:
     assert finding.verdict is Verdict.FAILED
     assert (CAPTURED in finding.change) is told
     assert not told or finding.change.startswith(finding.rule.remedy)
+
+
+def test_refused_well_and_never_back() -> None:
+    """Who refuses politely and never serves again is told how to connect again."""
+    assert outage_is_survived(drill(after={"status": 503}), SETTINGS).change == TRIES_SELDOM
+    assert not outage_is_survived(drill(during={"status": 500}), SETTINGS).change
 
 
 def test_readiness_that_lies() -> None:
