@@ -40,6 +40,6 @@ def redis_primary_is_followed(seen: RedisDemotion, settings: Settings) -> Findin
 def _late(seen: RedisDemotion, within_s: float) -> str:
     if seen.recovered_s is None:
         return f"{seconds(seen.watched_s)} later {seen.wrong}"
-    if seen.recovered_s > within_s:
+    if seen.recovered_s > within_s + seen.uncertainty_s:
         return f"writes work again only after {seconds(seen.recovered_s)}"
     return ""

@@ -52,6 +52,13 @@ def lately(share: float) -> RedisLoss:
     return replace(seen, drill=replace(seen.drill, sent=tuple(slow)))
 
 
+def behind(seen: RedisLoss, by_s: float) -> RedisLoss:
+    """The same on a machine so busy that the last request was sent so much later than planned."""
+    *sent, last = seen.drill.sent
+    late = replace(last, at_s=last.at_s + by_s)
+    return replace(seen, drill=replace(seen.drill, sent=(*sent, late)))
+
+
 def refused(writes: int) -> Ledger:
     """A ledger with so many writes refused."""
     return Ledger(acknowledged=50, refused=writes)
@@ -65,6 +72,7 @@ def refused(writes: int) -> Ledger:
         (loss({"seconds": 2.5}), SETTINGS, Verdict.FAILED, "30 of 30 took up to 2.5 s"),
         (lately(0.2), SETTINGS, Verdict.PASSED, "30 x 200, slowest 2.5 s"),
         (lately(0.4), SETTINGS, Verdict.FAILED, "12 of 30 took up to 2.5 s"),
+        (behind(lately(0.4), 1.0), SETTINGS, Verdict.PASSED, "30 x 200, slowest 2.5 s"),
         (loss(ledger=refused(3)), SETTINGS, Verdict.FAILED, "3 of 53 writes were not acknowledged"),
         (loss(ledger=refused(3)), STRICT, Verdict.PASSED, "30 x 200"),
         (loss(same_process=False), SETTINGS, Verdict.FAILED, "the process ended"),
@@ -248,6 +256,8 @@ def demotion(during: dict[str, Any] | None = None, **changes: Any) -> RedisDemot
             "8.0 s later views got 4 x 503",
         ),
         (demotion(recovered_s=5.0), Verdict.FAILED, "only after 5.0 s"),
+        (demotion(recovered_s=5.0, uncertainty_s=1.0), Verdict.FAILED, "only after 5.0 s"),
+        (demotion(recovered_s=5.0, uncertainty_s=2.5), Verdict.PASSED, "as before after 5.0 s"),
         (demotion({"status": 500}), Verdict.FAILED, "requests failed meanwhile"),
         (demotion(read_only=0), Verdict.INCONCLUSIVE, "no connection was seen to stay"),
         (demotion(tried=()), Verdict.UNVERIFIED, "no [failover] counter"),
