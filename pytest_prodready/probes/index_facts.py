@@ -76,6 +76,7 @@ class Sequence:
     maximum: int
     increment: int = 1
     cycles: bool = False
+    identity: bool = False  # GENERATED AS IDENTITY: its type follows the column's
     table: str = ""
     column: str = ""
     type: str = ""  # of the column, such as integer

@@ -104,24 +104,27 @@ FOREIGN_KEYS = f"""
 # With each column that takes its numbers from it: as its owner, or by its default.
 SEQUENCES = f"""
     WITH {OWN}, used AS (
-        SELECT d.objid AS sequence, d.refobjid AS relation, d.refobjsubid::int AS number
+        SELECT d.objid AS sequence, d.refobjid AS relation, d.refobjsubid::int AS number,
+               d.deptype = 'i' AS identity
         FROM pg_depend d JOIN pg_sequence q ON q.seqrelid = d.objid
         WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
           AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')
         UNION
-        SELECT d.refobjid, f.adrelid, f.adnum::int
+        SELECT d.refobjid, f.adrelid, f.adnum::int, false
         FROM pg_depend d JOIN pg_attrdef f ON f.oid = d.objid JOIN pg_sequence q ON q.seqrelid = d.refobjid
         WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass
     )
-    SELECT q.seqrelid::regclass::text AS name, pg_sequence_last_value(q.seqrelid) AS last,
+    SELECT DISTINCT ON (1, "table", "column") q.seqrelid::regclass::text AS name,
+           pg_sequence_last_value(q.seqrelid) AS last,
            q.seqmin AS minimum, q.seqmax AS maximum, q.seqincrement AS increment, q.seqcycle AS cycles,
-           o.name AS "table", quote_ident(a.attname) AS "column", format_type(t.oid, NULL) AS type
+           o.name AS "table", quote_ident(a.attname) AS "column", format_type(t.oid, NULL) AS type,
+           u.identity
     FROM used u JOIN own o ON o.oid = u.relation JOIN pg_sequence q ON q.seqrelid = u.sequence
     JOIN pg_attribute a ON a.attrelid = u.relation AND a.attnum = u.number
     JOIN pg_type named ON named.oid = a.atttypid
     JOIN pg_type t ON t.oid = coalesce(nullif(named.typbasetype, 0), named.oid)
     WHERE NOT o.relispartition
-    ORDER BY 1, o.name, a.attname
+    ORDER BY 1, "table", "column", u.identity DESC
 """  # noqa: S608 (of fixed texts)
 
 # A B-tree's pages against those that its rows would take, by the widths in pg_stats. Since PostgreSQL 13

@@ -33,6 +33,12 @@ def indexes(database: Database, progress: Callable[[str], None]) -> Indexes:
     return replace(found, server=database.version)
 
 
+def tables(database: Database) -> tuple[Table, ...]:
+    """The service's tables with their sizes and the scans of each, as of now."""
+    with database.admin(within_s=AUDIT_WITHIN_S) as admin, reading(admin, search_path(admin, database.user)):
+        return tuple(Table(**row) for row in _rows(admin, queries.TABLES, database.user))
+
+
 def audit(connection: Connection, role: str, origin: Literal["gate", "external"]) -> Indexes:
     """What the catalogue says about this role's tables."""
     path = search_path(connection, role)
