@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import time
 from collections import Counter
@@ -27,6 +26,7 @@ from pytest_prodready.probes.server_log import (
     entries,
     without_prepare,
 )
+from pytest_prodready.probes.statement_text import is_control
 from pytest_prodready.probes.traffic import Answer
 
 # In force for the service's new connections to one database; nothing else is logged or slowed down.
@@ -66,11 +66,6 @@ BUSY = """
     WHERE datname = %s AND usename <> %s AND backend_type = 'client backend' AND state <> 'idle'
 """
 FORGOTTEN = "SELECT dealloc FROM pg_stat_statements_info"
-CONTROL = re.compile(
-    r"\s*(begin|start\s+transaction|commit|end|rollback|abort|savepoint|release|set|reset|show|discard|deallocate"
-    r"|prepare|listen|unlisten|notify|close|lock|checkpoint)\b",
-    re.IGNORECASE,
-)
 Key = tuple[str, int, bool]  # database, query id, sent by a client
 
 
@@ -218,11 +213,6 @@ class Capture:
         with self._database.admin(database="postgres") as admin:
             row = admin.execute(FORGOTTEN).fetchone()
         return 0 if row is None else int(row[0])
-
-
-def is_control(text: str) -> bool:
-    """Whether a statement only directs the session or its transaction; pools ping with an empty one."""
-    return not text.strip(" ;\n\t") or CONTROL.match(text) is not None
 
 
 def _between(found: Sequence[Entry], mark: str) -> list[Entry] | None:

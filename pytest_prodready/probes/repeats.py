@@ -14,9 +14,10 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from pytest_prodready.probes.capture import Window, is_control
+from pytest_prodready.probes.capture import Window
 from pytest_prodready.probes.plans import Repeat
 from pytest_prodready.probes.server_log import Run
+from pytest_prodready.probes.statement_text import is_control
 
 FEW, MANY = 5, 50
 CANDIDATES = 3  # statements that are tried as the parent

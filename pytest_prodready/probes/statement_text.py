@@ -29,6 +29,12 @@ REASONS = {
     "EXPLAIN": "it is an EXPLAIN itself",
 }
 
+CONTROL = re.compile(
+    r"\s*(begin|start\s+transaction|commit|end|rollback|abort|savepoint|release|set|reset|show|discard|deallocate"
+    r"|prepare|listen|unlisten|notify|close|lock|checkpoint)\b",
+    re.IGNORECASE,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Token:
@@ -71,6 +77,11 @@ def query_in(text: str) -> Query:
     if first == "COPY" and len(tokens) > 1 and tokens[1].text == "(":
         return _query(text, _inside(tokens[1:]))
     return Query(why=REASONS.get(first, f"{first} has no plan" if first else "it is empty"))
+
+
+def is_control(text: str) -> bool:
+    """Whether a statement only directs the session or its transaction; pools ping with an empty one."""
+    return not text.strip(" ;\n\t") or CONTROL.match(text) is not None
 
 
 def filled(text: str, values: Sequence[str]) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from pytest_prodready.probes.capture import Window, is_control
+from pytest_prodready.probes.capture import Window
 from pytest_prodready.probes.plans import Asked, Explained, Source, Statement
 from pytest_prodready.probes.server_log import Planned, Run
+from pytest_prodready.probes.statement_text import is_control
 
 IN_THE_BACKGROUND = "in the background"
 
