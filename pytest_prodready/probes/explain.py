@@ -5,20 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
-
-import psycopg
 
 from pytest_prodready.environment.cache import Cache
 from pytest_prodready.environment.copies import Beside
+from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.environment import Environment
+from pytest_prodready.environment.rows import generate
 from pytest_prodready.environment.started import Command
+from pytest_prodready.environment.statistics import inject
 from pytest_prodready.probes.capture import Capture, Window, connect
+from pytest_prodready.probes.explain_terms import Connection, terms
+from pytest_prodready.probes.explaining import with_plans
 from pytest_prodready.probes.health import wait_until
 from pytest_prodready.probes.plans import Plans
 from pytest_prodready.probes.repeats import repeats
-from pytest_prodready.probes.statements import IN_THE_BACKGROUND, asked, statements
+from pytest_prodready.probes.statements import IN_THE_BACKGROUND, asked, declared, statements
+from pytest_prodready.probes.table_sizes import table_sizes
 from pytest_prodready.probes.traffic import Traffic, new_token
 from pytest_prodready.settings import Request, Settings
 
@@ -33,29 +37,22 @@ Progress = Callable[[str], None]
 def plans(environment: Environment, settings: Settings, progress: Progress) -> Plans:
     """Copy the database, fill it, capture what each declared request runs, and explain every statement."""
     progress("copying the database for its plans")
-    with environment.copy() as beside, connect(beside.database, LONG_S) as connection:
-        origin = _fill(environment, beside, settings, connection, progress)
-        run = _Run(beside, environment.cache, settings, progress)
-        with run.captured():
-            windows = run.windows()
-            progress("running repeated statements on fewer rows")
-            repeated = repeats(connection, windows, beside.database.user, settings.explain.repeats, run.again)
-        return Plans(
-            asked=tuple(asked(windows)),
-            statements=statements(windows),
-            missed=tuple(missed for window in windows for missed in window.missed),
-            repeats=repeated,
-            origin=origin,
-            server=beside.database.version,
-            doubt=run.doubt(),
-        )
+    with environment.copy() as beside:
+        with connect(beside.database, LONG_S) as connection:
+            origin = _fill(environment, beside, settings, connection, progress)
+            found = replace(_captured(environment, beside, settings, connection, progress), origin=origin)
+            if settings.explain.seed is not None or settings.explain.rows:
+                found = _explained(found, beside.database, settings, connection, progress)
+        if settings.explain.statistics is not None:
+            found = _planned(found, environment, beside.database, settings, progress)
+        return found
 
 
 def _fill(
     environment: Environment,
     beside: Beside,
     settings: Settings,
-    connection: psycopg.Connection[Any],
+    connection: Connection,
     progress: Progress,
 ) -> str:
     """Bring the copy to production's size; returns in words where the rows come from."""
@@ -64,9 +61,80 @@ def _fill(
         command = Command("explain-seed", settings.explain.seed, "[explain] seed")
         environment.run_command(beside.application, command, progress)
         words = ["filled by [explain] seed"]
+    made = generate(connection, settings.explain.rows, progress) if settings.explain.rows else ()
+    words += [f"{each.rows:,} rows generated in {each.table}" for each in made if each.rows]
     progress("vacuuming and analysing the copy")
     connection.execute("VACUUM (ANALYZE)")
     return ", ".join(words)
+
+
+def _captured(
+    environment: Environment,
+    beside: Beside,
+    settings: Settings,
+    connection: Connection,
+    progress: Progress,
+) -> Plans:
+    """What each declared request runs, and what it runs again and again."""
+    run = _Run(beside, environment.cache, settings, progress)
+    with run.captured():
+        windows = run.windows()
+        progress("running repeated statements on fewer rows")
+        repeated = repeats(connection, windows, beside.database.user, settings.explain.repeats, run.again)
+    return Plans(
+        asked=tuple(asked(windows)),
+        statements=(*statements(windows), *declared(settings.explain.queries, environment.folder)),
+        missed=tuple(missed for window in windows for missed in window.missed),
+        repeats=repeated,
+        server=beside.database.version,
+        doubt=run.doubt(),
+    )
+
+
+def _explained(
+    found: Plans, database: Database, settings: Settings, connection: Connection, progress: Progress
+) -> Plans:
+    """The same with plans on the rows of the copy, and the indexes that would help."""
+    connection.execute("VACUUM (ANALYZE)")  # the requests have written
+    how = terms(connection, database.user, settings.explain.settings)
+    told = [each for each in found.statements if not each.nested]
+    progress(f"explaining {len(told)} statements")
+    explained = iter(with_plans(connection, told, how))
+    return replace(
+        found,
+        # A nested statement keeps the plan that the server logged.
+        statements=tuple(each if each.nested else next(explained) for each in found.statements),
+        tables=table_sizes(connection, settings.explain.rows),
+        settings=how.effective,
+    )
+
+
+def _planned(
+    found: Plans, environment: Environment, database: Database, settings: Settings, progress: Progress
+) -> Plans:
+    """The same with plans for production's sizes, as its statistics tell them."""
+    server, dump = database.server, settings.explain.statistics
+    assert server is not None
+    assert dump is not None
+    progress("injecting production's statistics")
+    file, name = environment.folder / dump, f"{database.name}_statistics"
+    with (
+        inject(server, file, like=database.name, name=name, progress=progress) as injected,
+        server.connect(injected.database, timeout_s=LONG_S) as connection,
+    ):
+        how = terms(connection, database.user, settings.explain.settings, data="statistics")
+        more = with_plans(connection, found.statements, how)
+        sizes = table_sizes(connection, settings.explain.rows)
+    return replace(
+        found,
+        statements=tuple(
+            replace(each, plans=(*each.plans, *planned.plans), skipped=planned.skipped)
+            for each, planned in zip(found.statements, more, strict=True)
+        ),
+        tables=found.tables or sizes,
+        settings=found.settings or how.effective,
+        origin=f"{found.origin}; production's statistics of {injected.tables} tables",
+    )
 
 
 @dataclass

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from pytest_prodready.errors import ConfigError
 from pytest_prodready.probes.capture import Window
-from pytest_prodready.probes.plans import Asked, Explained, Source, Statement
+from pytest_prodready.probes.plans import Asked, Budget, Explained, Source, Statement
 from pytest_prodready.probes.server_log import Planned, Run
 from pytest_prodready.probes.statement_text import is_control
+from pytest_prodready.settings import QuerySettings
 
 IN_THE_BACKGROUND = "in the background"
 
@@ -68,6 +71,40 @@ def statements(windows: Sequence[Window]) -> tuple[Statement, ...]:
             each.ran(window.name, inner)
             each.settings |= inner.settings
     return tuple(each.statement() for each in seen.values())
+
+
+def declared(queries: Sequence[QuerySettings], folder: Path) -> tuple[Statement, ...]:
+    """The statements of [[explain.queries]]; raises ConfigError for a file that can't be read."""
+    return tuple(
+        Statement(
+            text=text,
+            example=text,
+            parameters=tuple(None if value is None else _as_text(value) for value in query.params),
+            sources=(Source(f"query: {query.name}", 1),),
+            budget=Budget(query.buffers),
+        )
+        for query in queries
+        for text in [_text(query, folder)]
+    )
+
+
+def _text(query: QuerySettings, folder: Path) -> str:
+    if query.file is None:
+        return query.sql or ""
+    try:
+        return (folder / query.file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            "A declared query can't be read.",
+            value=f"{folder / query.file}: {error}",
+            source=f"[[explain.queries]] {query.name}: file",
+            remedy="give a path relative to the folder of prodready.toml",
+        ) from None
+
+
+def _as_text(value: str | float | bool) -> str:
+    """A value as PostgreSQL reads it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def asked(windows: Iterable[Window]) -> Iterator[Asked]:
