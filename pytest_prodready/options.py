@@ -21,6 +21,7 @@ class Options:
     profile: str | None = None
     unverified: str = "fail"
     inconclusive: str = "fail"
+    explain: str = "check"
     keep: bool = False
     allow_destructive: bool = False
     judge: Path | None = None
@@ -41,6 +42,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "backend": ("auto", "containers", "processes", "external"),
     "unverified": ("fail", "skip"),
     "inconclusive": ("fail", "skip"),
+    "explain": ("check", "update"),
 }
 
 _HELP: Mapping[str, str] = {
@@ -48,6 +50,7 @@ _HELP: Mapping[str, str] = {
     "profile": "lay [profiles.NAME] of prodready.toml over the rest",
     "unverified": "what a must that isn't configured does to the run: fail (default) or skip",
     "inconclusive": "what a measurement that can't tell does to the run: fail (default) or skip",
+    "explain": "hold plans against the baseline file: check (default), or write it anew: update",
 }
 
 
@@ -94,6 +97,7 @@ def read_options(config: pytest.Config, variables: Mapping[str, str] | None = No
         profile=_text(config, env, "profile"),
         unverified=_choice(config, env, "unverified") or "fail",
         inconclusive=_choice(config, env, "inconclusive") or "fail",
+        explain=_choice(config, env, "explain") or "check",
         keep=_flag(config, env, "keep"),
         allow_destructive=_flag(config, env, "allow_destructive"),
         judge=None if judge is None else _run_folder(judge, config),

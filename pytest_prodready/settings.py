@@ -274,6 +274,11 @@ class ExplainSettings(Table):
     unused_index_mb: Annotated[float, Field(ge=0)] = 10
     bloat_mb: Annotated[float, Field(ge=0)] = 100
 
+    @property
+    def has_data(self) -> bool:
+        """Whether it says what plans are made for: on ten rows they mean nothing."""
+        return bool(self.rows or self.seed is not None or self.statistics is not None)
+
     @field_validator("settings")
     @classmethod
     def _of_the_planner(cls, value: dict[str, Any]) -> dict[str, Any]:

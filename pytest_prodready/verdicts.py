@@ -38,6 +38,12 @@ MISSING_LINES: dict[Capability, str] = {
     Capability.READINESS: '[health]\nreadiness = "/health/ready"',
     Capability.DEEP: '[health]\ndeep = "/health/deep"',
     Capability.STANDBY: '[failover]\nstandby = "synchronous"   # or "asynchronous", as in production',
+    Capability.PLAN_DATA: (
+        "[explain]\n"
+        "rows = { jobs = 100_000 }   # as production has; what is missing is generated\n"
+        'seed = "python seed.py"   # or a command that fills the database\n'
+        'statistics = "stats.sql"   # or those of pg_dump --statistics-only'
+    ),
     Capability.REPLICA: '[service]\nenv = { REPLICA_DATABASE_URL = "{postgres.replica_url}" }',
     Capability.MOVING_NAME: (
         "(a service that the gate starts by command: a process can be given a name that moves)"

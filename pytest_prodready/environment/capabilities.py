@@ -37,6 +37,7 @@ def configured(settings: Settings, allow_destructive: bool = False) -> frozenset
         Capability.READINESS: settings.health.readiness is not None,
         Capability.DEEP: settings.health.deep is not None,
         Capability.STANDBY: postgres_origin(settings) == "gate" and settings.failover.standby is not None,
+        Capability.PLAN_DATA: postgres_origin(settings) == "gate" and settings.explain.has_data,
         Capability.REPLICA: postgres_origin(settings) == "gate" and replica_named(settings),
         Capability.MOVING_NAME: postgres_origin(settings) == "gate" and not settings.service.in_container,
         **_of_postgres(settings),
