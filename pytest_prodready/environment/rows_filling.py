@@ -10,15 +10,9 @@ from math import ceil
 import psycopg
 
 from pytest_prodready.environment.rows_fitting import Fitted, Fitting
+from pytest_prodready.environment.rows_numbers import WHOLE_NUMBERS, Numbers, Sources, numbered
 from pytest_prodready.environment.rows_parents import Numbering, Parents, in_order
-from pytest_prodready.environment.rows_recipe import (
-    WHOLE_NUMBERS,
-    Numbers,
-    Recipe,
-    Sources,
-    numbered,
-    recipe,
-)
+from pytest_prodready.environment.rows_recipe import Recipe, recipe
 from pytest_prodready.environment.rows_tables import (
     Check,
     Connection,

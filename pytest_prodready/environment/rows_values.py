@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from pytest_prodready.environment.rows_tables import literal
 
@@ -116,7 +117,7 @@ def simple(salt: int) -> Mapping[str, Values]:
     def of(sql: str, count: int | None = None, usual: int | None = None) -> Values:
         return Values(lambda k: sql.replace("{k}", k), count, usual)
 
-    today = "date_trunc('day', now(), 'UTC')"
+    day = datetime.now(UTC).date().isoformat()
     return {
         "int2": counted("smallint", 32_768, 1000),
         "int4": counted("integer", 2_147_483_648),
@@ -126,9 +127,9 @@ def simple(salt: int) -> Mapping[str, Values]:
         "float8": steps("double precision", 2),
         "money": of("(({k}) / 100::numeric)::money", None, 100_000),
         "bool": listed(["false", "true"], "boolean"),
-        "date": Values(lambda k: f"((now() AT TIME ZONE 'UTC')::date - ({k})::integer)", 100_000, 730, 1.5),
-        "timestamptz": moments(f"({today} - {{k}} * interval '1 second')"),
-        "timestamp": moments(f"({today} AT TIME ZONE 'UTC' - {{k}} * interval '1 second')"),
+        "date": Values(lambda k: f"(date '{day}' - ({k})::integer)", 100_000, 730, 1.5),
+        "timestamptz": moments(f"(timestamptz '{day} 00:00Z' - {{k}} * interval '1 second')"),
+        "timestamp": moments(f"(timestamp '{day} 00:00' - {{k}} * interval '1 second')"),
         "time": of("(time '00:00' + {k} * interval '1 second')", 86_400, 86_400),
         "timetz": of("((time '00:00' + {k} * interval '1 second')::time AT TIME ZONE 'UTC')", 86_400, 86_400),
         "interval": of("({k} * interval '1 minute')", None, 10_000),
