@@ -134,12 +134,12 @@ class Environment:
             yield standby
 
     @contextmanager
-    def read_replica(self) -> Iterator[ReadReplica]:
+    def read_replica(self, mode: Mode = "asynchronous") -> Iterator[ReadReplica]:
         """A standby and an instance of the service that reads from it, as long as the block lasts."""
         if self.application is None or self._servers is None or self._servers.proxy is None:
             raise ServerError("There is no service of ours that could read from a standby.")
         with (
-            self.standby() as standby,
+            self.standby(mode) as standby,
             reading(self.application, standby, self._servers.proxy) as found,
         ):
             yield found

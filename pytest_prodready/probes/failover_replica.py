@@ -82,7 +82,9 @@ def stale_replica(environment: Environment, settings: Settings, progress: Callab
     """Start a service that reads from a standby, pause replay, and read back what is written meanwhile."""
     assert settings.writes is not None
     progress("replica: starting a standby and a service that reads from it")
-    with environment.read_replica() as replica, traffic_to(replica.application, settings) as traffic:
+    # Of a synchronous one commits may await the replay (remote_apply): then nothing stale is acknowledged.
+    mode = settings.failover.standby or "asynchronous"
+    with environment.read_replica(mode) as replica, traffic_to(replica.application, settings) as traffic:
         application = replica.application
         journal = Journal(traffic, settings.writes, settings.failover.deadline_s)
         if doubt := steadied(traffic, settings, lambda: not application.alive) or journal.try_one():
