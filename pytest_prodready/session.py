@@ -23,7 +23,7 @@ from pytest_prodready.fixtures.session import TARGETS, Targets
 from pytest_prodready.names import FILE_NAME, SMALLEST_FILE
 from pytest_prodready.options import Options, read_options
 from pytest_prodready.records import Record, new_run_id
-from pytest_prodready.reports import collect, json_report, terminal
+from pytest_prodready.reports import collect, files, terminal
 from pytest_prodready.reports.status import StatusLine
 from pytest_prodready.selection import asked_for, named_paths, named_targets
 from pytest_prodready.settings import Settings
@@ -323,7 +323,7 @@ def finish(session: pytest.Session) -> None:
     if not state.findings.processes:
         state.findings.add_process(_spent(state))
     for report in state.findings.by_target():
-        json_report.write(report, state.run, state.errors)
+        files.write(report, state.run, state.errors)
 
 
 def summary(terminalreporter: Any) -> None:

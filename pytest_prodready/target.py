@@ -156,6 +156,7 @@ class Target:
             try:
                 if self.options.judge is not None:
                     self._measurements[name] = self._read_back(name, probe)
+                    self.record.write_measurement(name, self._measurements[name])
                 else:
                     self._measurements[name] = self._measured(name, probe, arguments, exclusive)
             except Unmeasured as reason:

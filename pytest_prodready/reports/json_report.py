@@ -7,10 +7,8 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
-from pytest_prodready.records import Record
 from pytest_prodready.reports.collect import Payload, TargetReport
 
 SCHEMA = "prodready-report/1"
@@ -40,24 +38,13 @@ def schema() -> dict[str, Any]:
     return loaded
 
 
-def folder_of(report: TargetReport, run: str) -> Path:
-    """The folder of this run beside the target's file."""
-    return report.path.parent / ".prodready" / "runs" / run
-
-
-def write(report: TargetReport, run: str, errors: Sequence[str]) -> Path:
-    """Write report.json into the run's folder; returns its path."""
-    record = Record(folder_of(report, run))
-    return record.write_text("report.json", json.dumps(document(report, errors), indent=1) + "\n")
-
-
 def document(report: TargetReport, errors: Sequence[str]) -> dict[str, Any]:
     """The report as JSON-safe data."""
     return {
         "schema": SCHEMA,
         "verdict": "ready" if report.ready and not errors else "not-ready",
         "target": report.name,
-        "environment": _environment(report.environment),
+        "environment": environment(report.environment),
         "started": report.started.isoformat(),
         "duration_s": report.duration_s,
         "time": report.time.as_json(),
@@ -70,7 +57,8 @@ def _finding(payload: Payload) -> dict[str, Any]:
     return {name: payload[name] for name in _KEPT}
 
 
-def _environment(facts: Mapping[str, Any]) -> dict[str, Any]:
+def environment(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Backend, versions and machine."""
     versions = facts["versions"]
     servers = {
         name: {"version": versions[name]} if name in versions else None

@@ -11,10 +11,10 @@ from pytest_prodready.stopwatch import CLEARING, KINDS, MEASURING, QUEUED, START
 REST = "rest"
 WORDS: Mapping[str, str] = {
     WAITING: "waiting that scenarios need",
-    STARTING: "starting servers and the service",
-    MEASURING: "breaking, asking and counting",
+    STARTING: "start-up",
+    MEASURING: "measuring",
     QUEUED: "waiting for another worker's measurement",
-    CLEARING: "putting back and stopping",
+    CLEARING: "clearing up",
     REST: "the gate itself",
 }
 Seconds = Mapping[str, float]
@@ -43,13 +43,17 @@ class TimeSpent:
         return {"wall_s": self.wall_s, "workers": self.workers, "work_s": round(self.work_s, 3), **kinds}
 
     @property
+    def whole(self) -> str:
+        """All of it, by the clock and as work."""
+        if self.workers < 2:
+            return f"{self.wall_s:.0f} s"
+        return f"{self.wall_s:.0f} s in {self.workers} workers ({self.work_s:.0f} s of work)"
+
+    @property
     def line(self) -> str:
         """The same in words, the largest part first."""
-        whole = f"{self.wall_s:.0f} s"
-        if self.workers > 1:
-            whole = f"{whole} in {self.workers} workers ({self.work_s:.0f} s of work)"
         parts = ", ".join(f"{share} % {WORDS[kind]}" for kind, share in shares(self.by_kind).items())
-        return f"time: {whole}: {parts}" if parts else f"time: {whole}"
+        return f"time: {self.whole}: {parts}" if parts else f"time: {self.whole}"
 
 
 def shares(by_kind: Seconds) -> dict[str, int]:

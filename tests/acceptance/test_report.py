@@ -1,4 +1,4 @@
-"""report.json, judging a recorded run again, waivers and bypasses, on a target that needs no server."""
+"""Reports, judging a recorded run again, waivers and bypasses; mostly on a target that needs no server."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from pytest_prodready.reports.json_report import schema
 from tests.gate import run_gate
+from tests.specimens import Specimen
 from tests.targets import LIVENESS, READINESS, SMALL, small_target
 
 BROKEN = SMALL.replace('"/live"', '"/500"')
@@ -35,6 +36,46 @@ def test_ready_report(tmp_path: Path) -> None:
     run = run_gate(tmp_path, LIVENESS, READINESS)
     assert (run.code, run.report["verdict"]) == (0, "ready")
     assert run.report["environment"]["postgres"] is None
+
+
+def test_last_line_leads_to_the_reports(tmp_path: Path) -> None:
+    """The verdict names report.html and report.json, and the line above says where the time went."""
+    small_target(tmp_path)
+    run = run_gate(tmp_path, LIVENESS)
+    *_, spent, verdict = (line for line in run.output.splitlines() if line.startswith(" "))
+    assert spent.startswith(" time: ")
+    assert "start-up" in spent
+    paths = [tmp_path / path.rstrip(",") for path in verdict.partition("report: ")[2].split()]
+    assert [path.name for path in paths] == ["report.html", "report.json"]
+    assert all(path.is_file() for path in paths)
+    time = run.report["time"]
+    kinds = [seconds for name, seconds in time.items() if name not in ("wall_s", "work_s", "workers")]
+    assert sum(kinds) == pytest.approx(time["work_s"], abs=0.01)
+
+
+def test_workers_times_are_summed(tmp_path: Path) -> None:
+    """Two workers' work is more than the clock's time, and is said to be that of two."""
+    small_target(tmp_path)
+    run = run_gate(tmp_path, "-n", "2", LIVENESS, READINESS)
+    assert run.report["time"]["workers"] == 2, run.output
+    assert " in 2 workers (" in run.output
+
+
+def test_drill_leaves_its_timeline(tmp_path: Path) -> None:
+    """A drill is drawn in report.html and beside its measurement; judged again, it is drawn again."""
+    Specimen(name="healthy", breaks="", says="").build(tmp_path)
+    rule = "prodready.toml::failover::test_crash_loses_no_write"
+    run = run_gate(tmp_path, "--prodready-backend=processes", rule)
+    # A second before and after, and the fault's own.
+    assert run.report["findings"][0]["time"]["waiting_s"] > 2, run.output
+    recorded = max((tmp_path / ".prodready" / "runs").iterdir())
+    again = run_gate(tmp_path, f"--prodready-judge={recorded}", rule)
+    assert (run.code, again.code) == (0, 0), run.output + again.output
+    for folder in (tmp_path / ".prodready" / "runs").iterdir():
+        page = (folder / "report.html").read_text()
+        assert "Timeline of the drill crash: PostgreSQL killed and started again; restored after" in page
+        assert (folder / "measurements" / "drill_crash.json").is_file()
+        assert (folder / "measurements" / "drill_crash.svg").read_text().startswith("<svg ")
 
 
 def test_recorded_run_is_judged_again_without_servers(tmp_path: Path) -> None:

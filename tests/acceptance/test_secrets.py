@@ -109,5 +109,6 @@ def test_no_output_holds_a_password(case: str, tmp_path: Path) -> None:
     kept = [output, tmp_path / "junit.xml", *(tmp_path / ".prodready").rglob("*")]
     texts = {path: path.read_text(errors="replace") for path in kept if path.is_file()}
     assert len(texts) > len(RULES)
+    assert {"report.html", "report.md", "report.json"} <= {path.name for path in texts}
     assert [str(path) for path, text in texts.items() if finds(text)] == []
     assert ("[redacted]" in "".join(texts.values())) == (case == "telltale")

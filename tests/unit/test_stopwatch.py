@@ -95,7 +95,7 @@ def test_workers_add_up() -> None:
     assert time_spent.by_kind[REST] == 30
     assert time_spent.line == (
         "time: 109 s in 2 workers (200 s of work): 60 % waiting that scenarios need,"
-        " 25 % starting servers and the service, 15 % the gate itself"
+        " 25 % start-up, 15 % the gate itself"
     )
     assert time_spent.as_json()["start_up_s"] == 50
 
