@@ -11,7 +11,7 @@ from typing import Any
 # As log_line_prefix on our own servers says: '%m [%p] %Q %q%u@%d %a '.
 HEAD = re.compile(
     r"(?P<at>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \S+) \[(?P<pid>\d+)\] (?P<query>-?\d+) "
-    r"(?:(?P<user>\S*?)@(?P<database>\S*) (?P<application>.*?) )?"
+    r"(?:(?P<user>.*?)@(?P<database>\S*) (?P<application>.*?) )??"
     r"(?P<severity>DEBUG\d?|INFO|NOTICE|WARNING|LOG|ERROR|FATAL|PANIC|DETAIL|HINT|CONTEXT|STATEMENT|QUERY|LOCATION):"
     r"  (?P<text>.*)",
     re.DOTALL,
