@@ -56,7 +56,6 @@ class Capability(StrEnum):
     STANDBY = "standby"  # [failover] standby: a standby of the gate's own can be promoted
     PLAN_DATA = "plan-data"  # [explain] rows, seed or statistics, and a Postgres of the gate's
     REPLICA = "replica"  # the service is told of a replica: {postgres.replica_url}
-    MOVING_NAME = "moving-name"  # a name for the database that the gate can move, for this service alone
     SERVER_HBA = "server-hba"  # [postgres] hba, or an external server
     SERVER_SETTINGS = "server-settings"  # [postgres] settings, or an external server
     SERVER_CERTIFICATE = "server-certificate"  # [postgres] certificate, or an external server

@@ -45,9 +45,6 @@ MISSING_LINES: dict[Capability, str] = {
         'statistics = "stats.sql"   # or those of pg_dump --statistics-only'
     ),
     Capability.REPLICA: '[service]\nenv = { REPLICA_DATABASE_URL = "{postgres.replica_url}" }',
-    Capability.MOVING_NAME: (
-        "(a service that the gate starts by command: a process can be given a name that moves)"
-    ),
     Capability.SERVER_HBA: '[postgres]\nhba = "deploy/pg_hba.conf"   # production\'s rules',
     Capability.SERVER_SETTINGS: '[postgres]\nsettings = "deploy/postgresql.conf"   # production\'s settings',
     Capability.SERVER_CERTIFICATE: (

@@ -39,7 +39,6 @@ def configured(settings: Settings, allow_destructive: bool = False) -> frozenset
         Capability.STANDBY: postgres_origin(settings) == "gate" and settings.failover.standby is not None,
         Capability.PLAN_DATA: postgres_origin(settings) == "gate" and settings.explain.has_data,
         Capability.REPLICA: postgres_origin(settings) == "gate" and replica_named(settings),
-        Capability.MOVING_NAME: postgres_origin(settings) == "gate" and not settings.service.in_container,
         **_of_postgres(settings),
         **_of_redis(settings),
         **_of_all_servers(settings, allow_destructive),

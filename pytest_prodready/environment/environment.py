@@ -6,11 +6,9 @@ import platform
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from pytest_prodready.environment import placeholders
-from pytest_prodready.environment.application import Application
 from pytest_prodready.environment.cache import Cache
 from pytest_prodready.environment.capabilities import configured
 from pytest_prodready.environment.certificates import Authority
@@ -19,7 +17,7 @@ from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.given_application import GivenApplication
 from pytest_prodready.environment.local_parts import LocalParts
 from pytest_prodready.environment.logs import last_lines, tail
-from pytest_prodready.environment.moving_name import MovingName, moving
+from pytest_prodready.environment.moving_name import MovingName
 from pytest_prodready.environment.postgres_config import copy_name
 from pytest_prodready.environment.read_replica import ReadReplica, reading
 from pytest_prodready.environment.recipe import Recipe, check_command
@@ -176,16 +174,20 @@ class Environment:
         with replicating(cache, server, servers.proxy) as replica:
             yield replica
 
+    def why_no_moving_name(self) -> str:
+        """Why a name of the database can't move for the service here; empty when it can."""
+        return (
+            self._servers.parts.why_no_moving_name() if self._servers is not None else "there is no database"
+        )
+
     @contextmanager
     def moving_name(self) -> Iterator[MovingName]:
         """The service started anew with a name for its Postgres that can move; as before afterwards."""
-        application, database = self.application, self.database
-        if not isinstance(application, Application) or database is None or database.origin != "gate":
-            raise ServerError("There is no process of ours with a Postgres of ours, whose name could move.")
-        with moving(self.run, database) as name:
-            recipe = replace(self._recipe.with_values(name.values), launcher=name.launcher)
-            with application.renewed(recipe):
-                yield name
+        application, database, servers = self.application, self.database, self._servers
+        if not isinstance(application, StartedApplication) or database is None or servers is None:
+            raise ServerError("There is no service of ours with a Postgres of ours, whose name could move.")
+        with servers.parts.moving_name(database, application) as name, application.renewed(name.recipe):
+            yield name
 
     def keep(self) -> tuple[str, ...]:
         """Leave everything running until the next run's sweep; returns how to reach it."""

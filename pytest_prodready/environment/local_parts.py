@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TypeVar
 
 from pytest_prodready.environment.application import Application
 from pytest_prodready.environment.binaries import find_postgres, find_redis
 from pytest_prodready.environment.cache import Cache
-from pytest_prodready.environment.certificates import Authority
+from pytest_prodready.environment.certificates import POSTGRES_NAME, Authority
 from pytest_prodready.environment.database import Database
+from pytest_prodready.environment.hosts import why_not
+from pytest_prodready.environment.moving_name import MovingName, moving
 from pytest_prodready.environment.postgres import PostgresServer
 from pytest_prodready.environment.postgres_config import Account, UserConfig
 from pytest_prodready.environment.postgres_standby import StandbyServer
@@ -18,6 +21,7 @@ from pytest_prodready.environment.recipe import Recipe
 from pytest_prodready.environment.redis import RedisServer, ReplicaServer
 from pytest_prodready.environment.roles import PostgresRole, RedisRole
 from pytest_prodready.environment.runs import Run
+from pytest_prodready.environment.started import StartedApplication
 from pytest_prodready.settings import PostgresSettings, RedisSettings, Settings
 
 Table = TypeVar("Table", PostgresSettings, RedisSettings)
@@ -64,6 +68,16 @@ class LocalParts:
     def application(self, recipe: Recipe, database: Database | None, cache: Cache | None) -> Application:
         """The service as a process of this machine."""
         return Application(self._run, recipe)
+
+    def why_no_moving_name(self) -> str:
+        """Why a name of the database can't move for the service; empty when it can."""
+        return why_not(POSTGRES_NAME)
+
+    def moving_name(
+        self, database: Database, application: StartedApplication
+    ) -> AbstractContextManager[MovingName]:
+        """A name of the database that moves for the service alone."""
+        return moving(self._run, database, application.recipe)
 
     def versions(self) -> dict[str, str]:
         """Nothing but the servers."""

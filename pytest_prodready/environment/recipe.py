@@ -7,7 +7,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pytest_prodready.environment.placeholders import FOR_SERVICE, fill
@@ -28,6 +28,7 @@ class Recipe:
     ready_path: str | None = None
     redact: Callable[[str], str] = str
     launcher: tuple[str, ...] = ()  # what comes before the command of a process
+    hosts: Mapping[str, str] = field(default_factory=dict)  # a container knows these names
 
     @property
     def cwd(self) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +13,7 @@ from pytest_prodready.environment.capabilities import postgres_origin, redis_ori
 from pytest_prodready.environment.certificates import Authority
 from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.given import given_cache, given_database
+from pytest_prodready.environment.moving_name import MovingName
 from pytest_prodready.environment.postgres_config import Account, UserConfig
 from pytest_prodready.environment.reachable import check_postgres, check_redis
 from pytest_prodready.environment.recipe import Recipe
@@ -47,6 +49,14 @@ class Parts(Protocol):
         self, recipe: Recipe, database: Database | None, cache: Cache | None
     ) -> StartedApplication:
         """The service, still to be started; the recipe is for this machine."""
+
+    def why_no_moving_name(self) -> str:
+        """Why a name of the database can't move for the service; empty when it can."""
+
+    def moving_name(
+        self, database: Database, application: StartedApplication
+    ) -> AbstractContextManager[MovingName]:
+        """A name of the database that moves for the service alone."""
 
     def versions(self) -> dict[str, str]:
         """What else belongs into the report."""

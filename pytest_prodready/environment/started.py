@@ -45,6 +45,11 @@ class StartedApplication(ABC):
         self._lock = threading.RLock()
 
     @property
+    def recipe(self) -> Recipe:
+        """What it is started by."""
+        return self._recipe
+
+    @property
     def base_url(self) -> str:
         """Where its requests go, without a slash at the end."""
         return f"http://{self.endpoint}"

@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pytest_prodready.environment.certificates import POSTGRES_NAME
 from pytest_prodready.environment.environment import Environment
-from pytest_prodready.environment.hosts import why_not
 from pytest_prodready.environment.moving_name import MovingName
 from pytest_prodready.faults import Connections, Proxied
 from pytest_prodready.probes.drill import Drill
@@ -39,7 +37,7 @@ def moved_address(
     environment: Environment, traffic: Traffic, settings: Settings, progress: Callable[[str], None]
 ) -> MovedAddress:
     """Start the service with a name for its database, and move the name while the old address is dead."""
-    if reason := why_not(POSTGRES_NAME):
+    if reason := environment.why_no_moving_name():
         return MovedAddress(None, reason)
     limits = settings.failover
     progress("moved address: starting the service with a name for its database")
@@ -53,7 +51,7 @@ def moved_address(
             recover_s=limits.moved_within_s + MARGIN_S,
             deadline_s=limits.deadline_s,
             heals_inside=True,
-            proxied=name.new,
+            proxied=name.addresses.new,
             settled=addresses.old_is_quiet,
         )
         drill = run_drill(Scene(environment, traffic, settings, progress), fault)
@@ -80,15 +78,15 @@ class _Addresses:
                 self._moved_at = time.time()
                 mark("healed")
 
-        self.held = _seen(self.name.old).open
+        self.held = _seen(self.name.addresses.old).open
         with self.name.moved(told):
             yield
-            self.old_after_s = self._since_the_move(self.name.old)
-            self.new_after_s = self._since_the_move(self.name.new)
+            self.old_after_s = self._since_the_move(self.name.addresses.old)
+            self.new_after_s = self._since_the_move(self.name.addresses.new)
 
     def old_is_quiet(self) -> bool:
         """Whether nobody has tried the old address for a while."""
-        latest = max([self._moved_at, *_seen(self.name.old).accepted_at])
+        latest = max([self._moved_at, *_seen(self.name.addresses.old).accepted_at])
         return time.time() - latest >= QUIET_S
 
     def _since_the_move(self, proxied: Proxied) -> tuple[float, ...]:

@@ -14,7 +14,7 @@ MOVED = (
         "and a second later the name leads to another one.",
         remedy="Look the name up for each connection: give the driver the host name and no address (no gethostbyname at start, "
         "no hostaddr); on the JVM set networkaddress.cache.ttl=5.",
-        level=Level.SHOULD,  # a name can be moved for a process on Linux only, and not everywhere
+        level=Level.SHOULD,  # a name can be moved on Linux only, and not everywhere
         checklist="14. Failover and recovery",
         needs=frozenset(
             {
@@ -24,7 +24,6 @@ MOVED = (
                 Needs.DATABASE,
                 Needs.FAULT_PROXY,
                 Needs.DESTRUCTIVE,
-                Needs.MOVING_NAME,
             }
         ),
         limits="[failover] moved_within_s",

@@ -24,6 +24,7 @@ DEFECTS = (
     "pool-overflows",
     "pool-forks-after-connecting",
     "dies-with-the-database",
+    "failover-pinned-address",
     "ends-at-once",
     "a-thread-outlives-sigterm",
     "a-report-outlives-the-service",
@@ -65,7 +66,12 @@ def test_the_image_is_ready(tmp_path: Path, images: Images) -> None:
 def test_the_image_lives_through_failures(tmp_path: Path, images: Images) -> None:
     """An outage and a failover are survived in a container as well."""
     by_image(HEALTHY.build(tmp_path), images.service)
-    rules = ("failover.outage-is-survived", "failover.promotion-is-followed", "failover.no-count-twice")
+    rules = (
+        "failover.outage-is-survived",
+        "failover.promotion-is-followed",
+        "failover.moved-address-is-followed",
+        "failover.no-count-twice",
+    )
     run = gate(tmp_path, images, *(node_ids()[rule] for rule in rules))
     assert run.code == 0, run.output
     assert {run.verdicts[rule] for rule in rules} == {"passed"}

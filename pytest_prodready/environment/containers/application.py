@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_prodready.environment.containers.application_image import ServiceImage
@@ -50,7 +50,7 @@ class ContainerApplication(StartedApplication):
         super().__init__(recipe, name)
         self._stage, self._kit = stage, kit
         self._inside = kit.image.port(recipe.service)
-        self._box = Box(stage, self._plan(name, recipe.service.command, "[service] command", self._inside))
+        self._box = Box(stage, self._own_plan())
         self._pid: int | None = None
         self._earlier = ""  # what containers before this one have printed
 
@@ -157,6 +157,16 @@ class ContainerApplication(StartedApplication):
     def _log_of(self, command: Command) -> Path:
         return self._stage.run.folder / f"{command.name}.log"
 
+    def beside(self, script: str, variables: Mapping[str, str]) -> str:
+        """What a shell script says that runs beside its processes; raises ServerError."""
+        if self._kit.lookout is None:
+            raise ServerError("There is no image to look into the service's container from.")
+        return self._kit.lookout.beside(str(self._box.container.id), script, variables)
+
+    def _own_plan(self) -> Plan:
+        plan = self._plan(self.name, self._recipe.service.command, "[service] command", self._inside)
+        return replace(plan, extra={"extra_hosts": dict(self._recipe.hosts)} if self._recipe.hosts else {})
+
     def _plan(self, name: str, command: str | None, key: str, *ports: int) -> Plan:
         words = self._recipe.split(command, self._inside, key) if command is not None else ()
         return Plan(
@@ -176,6 +186,7 @@ class ContainerApplication(StartedApplication):
 
     def _spawn(self) -> Readiness:
         value, key = self._recipe.started_by
+        self._box.plan = self._own_plan()
         if self._box.exists:
             self._earlier = f"{self.log(KEPT_LINES)}\n"
             self._begin(self._box.renew, value, key)

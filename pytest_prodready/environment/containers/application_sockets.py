@@ -29,20 +29,22 @@ class Lookout:
         """The inodes of each process' connections to these endpoints; None where it can't be seen."""
         try:
             addresses = self._addresses(endpoints)
-            return None if addresses is None else read_look(self._look(container), addresses)
+            return None if addresses is None else read_look(self.beside(container, LOOK), addresses)
         except ServerError:
             return None
 
-    def _look(self, container: str) -> str:
+    def beside(self, container: str, script: str, variables: Mapping[str, str] | None = None) -> str:
+        """What a script says that sees the container's processes and, by /proc/1/root, its files."""
         with explained("Looking into the service's container"):
             said: bytes = self._stage.engine.api.containers.run(
                 self._image.full_name,
-                [LOOK],
+                [script],
                 entrypoint=["sh", "-c"],
                 user="0",
                 cap_add=["SYS_PTRACE"],  # else only processes of the same user can be looked into
                 pid_mode=f"container:{container}",
                 network_mode=f"container:{container}",
+                environment=dict(variables or {}),
                 labels=self._stage.labels,
                 remove=True,
             )

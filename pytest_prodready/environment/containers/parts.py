@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
 from pytest_prodready.environment.application import Application
 from pytest_prodready.environment.cache import Cache
-from pytest_prodready.environment.certificates import Authority
+from pytest_prodready.environment.certificates import POSTGRES_NAME, Authority
 from pytest_prodready.environment.containers import images
 from pytest_prodready.environment.containers.application import ContainerApplication, Kit
 from pytest_prodready.environment.containers.application_image import ServiceImage, service_image
 from pytest_prodready.environment.containers.application_inside import inside
 from pytest_prodready.environment.containers.application_sockets import Lookout
 from pytest_prodready.environment.containers.engine import connect
+from pytest_prodready.environment.containers.moving_name import moving_inside, two_ways_back
 from pytest_prodready.environment.containers.postgres import PostgresContainer
 from pytest_prodready.environment.containers.postgres_standby import StandbyContainer
 from pytest_prodready.environment.containers.redis import RedisContainer, ReplicaContainer
 from pytest_prodready.environment.containers.stage import Stage
 from pytest_prodready.environment.containers.toxiproxy import ToxiproxyContainer
 from pytest_prodready.environment.database import Database
+from pytest_prodready.environment.hosts import why_not
+from pytest_prodready.environment.moving_name import MovingName, moving
 from pytest_prodready.environment.postgres_config import Account, UserConfig
 from pytest_prodready.environment.recipe import Recipe
 from pytest_prodready.environment.roles import PostgresRole, RedisRole
@@ -44,6 +48,7 @@ class ContainerParts:
         self._authority, self._progress = authority, progress
         self._settings, self._folder = settings, folder
         self._service: ServiceImage | None = None
+        self._proxy: ToxiproxyContainer | None = None
         self._images = images.chosen(settings)
         self.stage = Stage(run, connect(), outlives_us=kept)
 
@@ -75,7 +80,8 @@ class ContainerParts:
 
     def proxy(self) -> ToxiproxyContainer:
         """A fault proxy that is still to be started; its image is there."""
-        return ToxiproxyContainer(self.stage, self._image("toxiproxy"))
+        self._proxy = ToxiproxyContainer(self.stage, self._image("toxiproxy"))
+        return self._proxy
 
     def application(
         self, recipe: Recipe, database: Database | None, cache: Cache | None
@@ -89,6 +95,26 @@ class ContainerParts:
         kit = Kit(self._service, files, lookout)
         return ContainerApplication(self.stage, replace(recipe, values=values), kit)
 
+    def why_no_moving_name(self) -> str:
+        """Why a name of the database can't move for the service; empty when it can."""
+        if self._service is None:
+            return why_not(POSTGRES_NAME)
+        ways = self._two_ways_back()
+        if len(ways) == 2:
+            return ""
+        return (
+            f"containers on {self.stage.engine} reach this machine at {len(ways)} addresses, two are needed"
+        )
+
+    def moving_name(
+        self, database: Database, application: StartedApplication
+    ) -> AbstractContextManager[MovingName]:
+        """A name of the database that moves for the service alone."""
+        if not isinstance(application, ContainerApplication):
+            return moving(self.stage.run, database, application.recipe)
+        first, second = self._two_ways_back()
+        return moving_inside(self.stage.run, database, application, (first, second))
+
     def versions(self) -> dict[str, str]:
         """What runs the containers."""
         found = {"engine": f"{self.stage.engine}, reached {self.stage.engine.reached}"}
@@ -100,6 +126,9 @@ class ContainerParts:
     def discard(self) -> None:
         """Remove the network and whatever is left."""
         self.stage.discard()
+
+    def _two_ways_back(self) -> tuple[str, ...]:
+        return two_ways_back(self.stage, self._proxy) if self._proxy is not None else ()
 
     def _image(self, server: str) -> images.Image:
         image = self._images[server]

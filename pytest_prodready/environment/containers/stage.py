@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Any
 
 import docker.errors
 from testcontainers.core.config import testcontainers_config
@@ -51,10 +52,11 @@ class Stage:
                 self.network.connect(self.engine.own_container, [self.here])
                 self._joined = True
 
-    def gateway(self) -> str | None:
-        """The engine machine's own address on the network."""
-        with explained("Looking at the network"):
-            attributes = self.engine.api.networks.get(self.network.name).attrs
+    def gateway(self, network: str = "") -> str | None:
+        """The engine machine's own address on the run's network, or on another."""
+        attributes: dict[str, Any] = {}
+        with explained("Looking at the network"), suppress(docker.errors.NotFound):
+            attributes = self.engine.api.networks.get(network or self.network.name).attrs
         for config in (attributes.get("IPAM") or {}).get("Config") or ():
             if config.get("Gateway"):
                 return str(config["Gateway"]).partition("/")[0]

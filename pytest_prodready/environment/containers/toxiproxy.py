@@ -86,7 +86,7 @@ class ToxiproxyContainer:
         """Where servers in this process have to listen for the proxy to reach them; tried, not guessed."""
         if self._way_back is None:
             candidates = list(self._ways_back())
-            found = next((way for way in candidates if self._is_reached(way)), None)
+            found = next((way for way in candidates if self.reaches(way)), None)
             if found is None:
                 raise ServerError(
                     "The fault proxy's container can't reach this machine.",
@@ -100,6 +100,20 @@ class ToxiproxyContainer:
                 )
             self._way_back = found
         return self._way_back
+
+    def reaches(self, way: WayBack) -> bool:
+        """Whether a client of a proxy gets through to a listener of ours."""
+        with suppress(FaultProxyError, OSError), socket.create_server((way.listen_at, 0)) as listener:
+            listener.settimeout(VISITED_WITHIN_S)
+            upstream = Endpoint(way.known_as, listener.getsockname()[1])
+            proxied = self.in_front_of("prodready-way-back", upstream)
+            try:
+                with socket.create_connection((proxied.host, proxied.port), VISITED_WITHIN_S):
+                    listener.accept()[0].close()
+                return True
+            finally:
+                self.remove(proxied)
+        return False
 
     def discard(self) -> None:
         """Remove it."""
@@ -136,17 +150,3 @@ class ToxiproxyContainer:
             yield WayBack(gateway, gateway)
         for name in KNOWN_AS:
             yield WayBack(LOOPBACK, name)
-
-    def _is_reached(self, way: WayBack) -> bool:
-        """Whether a client of a proxy gets through to a listener of ours."""
-        with suppress(FaultProxyError, OSError), socket.create_server((way.listen_at, 0)) as listener:
-            listener.settimeout(VISITED_WITHIN_S)
-            upstream = Endpoint(way.known_as, listener.getsockname()[1])
-            proxied = self.in_front_of("prodready-way-back", upstream)
-            try:
-                with socket.create_connection((proxied.host, proxied.port), VISITED_WITHIN_S):
-                    listener.accept()[0].close()
-                return True
-            finally:
-                self.remove(proxied)
-        return False

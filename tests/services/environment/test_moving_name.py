@@ -198,7 +198,7 @@ def pid_max() -> int:
 def test_the_database_moves(standing: Environment) -> None:
     """Verified by its name it is at the old address, then nowhere, then at the new one, without a restart."""
     marks: list[str] = []
-    with standing.moving_name() as name, asking(name.launcher, CONNECTS, name.database.url()) as connect:
+    with standing.moving_name() as name, asking(name.recipe.launcher, CONNECTS, url_of(name)) as connect:
         assert connect() == f"{POSTGRES_NAME} {LOOPBACK}"
         assert seen(name) == (1, 0)
 
@@ -219,15 +219,20 @@ def test_the_database_moves(standing: Environment) -> None:
 
 def seen(name: MovingName) -> tuple[int, int]:
     """How many have come to the old address and to the new one."""
-    counts = [proxied.connections() for proxied in (name.old, name.new)]
+    counts = [proxied.connections() for proxied in (name.addresses.old, name.addresses.new)]
     assert counts[0] is not None
     assert counts[1] is not None
     return counts[0].accepted, counts[1].accepted
 
 
+def url_of(name: MovingName) -> str:
+    """What the service is told."""
+    return name.recipe.values["postgres.url"]
+
+
 def by_address(name: MovingName, address: str) -> str:
     """The URL for this process, which doesn't know the name."""
-    return f"{name.database.url()}&hostaddr={address}"
+    return f"{url_of(name)}&hostaddr={address}"
 
 
 @moves
@@ -238,7 +243,7 @@ def test_the_service_is_told_and_then_as_before(standing: Environment) -> None:
     files = set(standing.run.folder.iterdir())
     with standing.moving_name() as name:
         assert (application.port, application.alive) == (port, True)
-        assert f"@{POSTGRES_NAME}:{name.old.port}/" in named_last(standing)
+        assert f"@{POSTGRES_NAME}:{name.addresses.old.port}/" in named_last(standing)
         assert application.pid in {process.pid for process in of_run(standing.run.folder)}
         with closing(session(standing)):  # this process goes the usual way
             assert ask(standing, "SELECT 1") == 1
@@ -256,7 +261,7 @@ def test_renewed_after_an_error(standing: Environment) -> None:
     with pytest.raises(ZeroDivisionError), standing.moving_name():
         _ = 1 / 0
     assert named_last(standing) == before
-    recipe = application._recipe
+    recipe = application.recipe
     assert recipe.service.command is not None
     command = recipe.service.command.replace("well", "dies")
     dying = replace(recipe, service=recipe.service.model_copy(update={"command": command}))
