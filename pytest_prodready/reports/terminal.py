@@ -121,9 +121,10 @@ def _verdict(terminal: Any, report: TargetReport, run: str, errors: Sequence[str
     ready = report.ready and not errors
     folder = folder_of(report, run)
     terminal.write_line(f" {report.time.line}")
+    terminal.write_line(f" for machines: {_shown(folder / JSON)}")
     terminal.write_line(
         f" {verdict_line(report, errors)} {report.duration_s:.0f} s."
-        f" report: {_shown(folder / HTML)}, {_shown(folder / JSON)}",
+        f" report: {_shown(folder / HTML)}",
         bold=True,
         green=ready,
         red=not ready,

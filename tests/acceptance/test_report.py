@@ -39,13 +39,13 @@ def test_ready_report(tmp_path: Path) -> None:
 
 
 def test_last_line_leads_to_the_reports(tmp_path: Path) -> None:
-    """The verdict names report.html and report.json, and the line above says where the time went."""
+    """The verdict names report.html; above it stand report.json and where the time went."""
     small_target(tmp_path)
     run = run_gate(tmp_path, LIVENESS)
-    *_, spent, verdict = (line for line in run.output.splitlines() if line.startswith(" "))
+    *_, spent, machines, verdict = (line for line in run.output.splitlines() if line.startswith(" "))
     assert spent.startswith(" time: ")
     assert "start-up" in spent
-    paths = [tmp_path / path.rstrip(",") for path in verdict.partition("report: ")[2].split()]
+    paths = [tmp_path / line.rpartition(": ")[2] for line in (verdict, machines)]
     assert [path.name for path in paths] == ["report.html", "report.json"]
     assert all(path.is_file() for path in paths)
     time = run.report["time"]
