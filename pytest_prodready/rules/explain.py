@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from pytest_prodready.rules.explain_indexes import INDEXES
+from pytest_prodready.rules.explain_statements import STATEMENTS
 
-RULES = (*INDEXES,)
+RULES = (*STATEMENTS, *INDEXES)

@@ -9,25 +9,7 @@ import pytest
 from pytest_prodready.probes.plan_text import figured, named, outline
 from pytest_prodready.probes.plan_tree import Node, Place, aggregates, examined_rows, returned_rows
 from pytest_prodready.probes.statement_text import filled, query_in
-
-
-def plan(kind: str, *children: dict[str, Any], **facts: Any) -> dict[str, Any]:
-    """A node as EXPLAIN tells it; in names `_` stands for a space."""
-    told = {name.replace("_", " "): value for name, value in facts.items()}
-    return {"Node Type": kind, **told, **({"Plans": list(children)} if children else {})}
-
-
-def ran(
-    kind: str, *children: dict[str, Any], rows: float = 1, loops: int = 1, **facts: Any
-) -> dict[str, Any]:
-    """A node that was run."""
-    actual = {"Actual_Rows": rows, "Actual_Loops": loops, "Plan_Rows": facts.pop("expected", rows)}
-    return plan(kind, *children, **actual, **facts)
-
-
-def scan(kind: str = "Seq Scan", table: str = "jobs", **facts: Any) -> dict[str, Any]:
-    """A scan of a table that was run."""
-    return ran(kind, Relation_Name=table, Alias=facts.pop("alias", table), **facts)
+from tests.unit.planned import plan, ran, scan
 
 
 def place(root: Node, table: str) -> Place:
@@ -39,7 +21,7 @@ def test_numbers_of_a_node() -> None:
     """Rows are of each loop, buffers include the children's, and what isn't told is zero."""
     inner = scan(rows=2, loops=3, Rows_Removed_by_Filter=10, Rows_Removed_by_Index_Recheck=1)
     inner |= {"Shared Hit Blocks": 5, "Shared Read Blocks": 1, "Temp Written Blocks": 4}
-    root = Node.parse({"Plan": ran("Sort", inner, rows=6, Shared_Hit_Blocks=8, Temp_Written_Blocks=7)})
+    root = Node.parse({"Plan": ran("Sort", inner, rows=6, buffers=8, cost=0, Temp_Written_Blocks=7)})
     (child,) = root.children
     assert (child.rows, child.all_rows, child.removed, child.all_removed, child.examined) == (
         2,
@@ -63,7 +45,7 @@ def test_unknown_nodes_are_nodes() -> None:
 
 def test_never_run() -> None:
     """A node that never ran has no loops, and is told so."""
-    root = Node.parse(ran("Append", scan(rows=0, loops=0, Total_Cost=12.3, expected=7)))
+    root = Node.parse(ran("Append", scan(rows=0, loops=0, cost=12.3, expected=7)))
     assert (root.children[0].analyzed, root.children[0].examined) == (True, 0)
     assert figured(root)[1] == "  Seq Scan on jobs  (cost 12, never run)"
 
@@ -172,7 +154,7 @@ def test_outline_is_stable() -> None:
 
 def test_figures() -> None:
     """What was expected, what happened, and what was touched."""
-    node = scan(rows=0.25, loops=1200, expected=4100, Rows_Removed_by_Filter=17, Total_Cost=1234.5)
+    node = scan(rows=0.25, loops=1200, expected=4100, Rows_Removed_by_Filter=17, cost=1234.5)
     node |= {"Shared Hit Blocks": 1300, "Temp Written Blocks": 2}
     assert figured(Node.parse(node)) == (
         "Seq Scan on jobs  (cost 1,234, 0.2 rows of 4,100 expected, 1,200 loops, 17 removed, 1,300 buffers,"
