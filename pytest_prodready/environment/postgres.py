@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -219,6 +220,18 @@ class PostgresServer:
             passfile=str(self.folder / PASSFILE),
             application_name=name,
         )
+
+    def stretch(self, files: Mapping[str, int]) -> None:
+        """Make files of its data directory this many bytes long, by holes that take no room; none is cut."""
+        for name, size in files.items():
+            file = self._layout.data / name
+            descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            try:
+                give_to_server_user(file)
+                if os.fstat(descriptor).st_size < size:
+                    os.ftruncate(descriptor, size)
+            finally:
+                os.close(descriptor)
 
     def log_tail(self, lines: int = 20) -> str:
         """The last lines of its log."""

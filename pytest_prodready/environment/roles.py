@@ -86,6 +86,9 @@ class PostgresRole(Server, Protocol):
     def followed_by(self, name: str) -> str:
         """The primary_conninfo of a server of the same run that follows this one."""
 
+    def stretch(self, files: Mapping[str, int]) -> None:
+        """Make files of its data directory this many bytes long, by holes that take no room; none is cut."""
+
 
 class RedisRole(Server, Protocol):
     """A Redis of ours."""

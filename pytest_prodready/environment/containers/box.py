@@ -18,6 +18,7 @@ from pytest_prodready.environment.containers.failures import PortTaken, explaine
 from pytest_prodready.environment.containers.images import Image
 from pytest_prodready.environment.containers.stage import Stage
 from pytest_prodready.environment.service import Endpoint
+from pytest_prodready.errors import ServerError
 
 ATTEMPTS = 4  # with other ports, where somebody was faster
 
@@ -185,6 +186,17 @@ class Box:
             said = self.container.logs(tail="all" if lines is None else lines)
             return bytes(said).decode("utf-8", "replace")
         return ""
+
+    def run(self, command: tuple[str, ...], user: str = "") -> None:
+        """Run a command in it, and wait for its end."""
+        with explained(f"Running a command in the container of {self.plan.name}"):
+            status, said = self.container.exec_run(list(command), user=user)
+        if status != 0:
+            raise ServerError(
+                f"A command in the container of {self.plan.name} ended with status {status}.",
+                value=" ".join(command)[:200],
+                tried=[f"it said: {bytes(said).decode('utf-8', 'replace').strip()}"],
+            )
 
     def remove(self) -> None:
         """Remove it with its volumes; harmless when there is none."""
