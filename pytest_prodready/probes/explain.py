@@ -20,6 +20,7 @@ from pytest_prodready.probes.explain_terms import Connection, terms
 from pytest_prodready.probes.explaining import with_plans
 from pytest_prodready.probes.health import wait_until
 from pytest_prodready.probes.plans import Plans
+from pytest_prodready.probes.proposals import proposals
 from pytest_prodready.probes.repeats import repeats
 from pytest_prodready.probes.statements import IN_THE_BACKGROUND, asked, declared, statements
 from pytest_prodready.probes.table_sizes import table_sizes
@@ -100,10 +101,12 @@ def _explained(
     told = [each for each in found.statements if not each.nested]
     progress(f"explaining {len(told)} statements")
     explained = iter(with_plans(connection, told, how))
+    # A nested statement keeps the plan that the server logged.
+    planned = tuple(each if each.nested else next(explained) for each in found.statements)
     return replace(
         found,
-        # A nested statement keeps the plan that the server logged.
-        statements=tuple(each if each.nested else next(explained) for each in found.statements),
+        statements=planned,
+        proposals=proposals(connection, planned, how, settings.explain, progress),
         tables=table_sizes(connection, settings.explain.rows),
         settings=how.effective,
     )
@@ -124,6 +127,7 @@ def _planned(
     ):
         how = terms(connection, database.user, settings.explain.settings, data="statistics")
         more = with_plans(connection, found.statements, how)
+        helpful = proposals(connection, more, how, settings.explain, progress)
         sizes = table_sizes(connection, settings.explain.rows)
     return replace(
         found,
@@ -131,6 +135,7 @@ def _planned(
             replace(each, plans=(*each.plans, *planned.plans), skipped=planned.skipped)
             for each, planned in zip(found.statements, more, strict=True)
         ),
+        proposals=tuple(dict.fromkeys((*found.proposals, *helpful))),
         tables=found.tables or sizes,
         settings=found.settings or how.effective,
         origin=f"{found.origin}; production's statistics of {injected.tables} tables",
