@@ -16,6 +16,7 @@ from pytest_prodready.conclusion import PROPERTY
 from pytest_prodready.reports.collect import Payload, TargetReport, told
 from pytest_prodready.reports.details import ADD, MARKS, heading, lines, open_findings, verdict_line, wanted
 from pytest_prodready.reports.places import HTML, JSON, evidence, folder_of
+from pytest_prodready.reports.trees import plan_trees, tree_lines, written
 from pytest_prodready.target import Target
 
 COLOURS: dict[str, dict[str, bool]] = {
@@ -28,6 +29,7 @@ COLOURS: dict[str, dict[str, bool]] = {
 }
 WIDTH = 110
 LABEL = 10
+PLANS = 2  # shown of one finding
 Word = tuple[str, str, tuple[str, dict[str, bool]]]
 
 
@@ -58,6 +60,7 @@ def summary(terminal: Any, reports: Sequence[TargetReport], run: str, errors: Se
     for report in reports:
         terminal.section(f"readiness: {report.name}", sep="=", bold=True)
         _table(terminal, report)
+        _written(terminal, report)
         _details(terminal, report, run)
         _unverified(terminal, report)
         _verdict(terminal, report, run, errors)
@@ -93,7 +96,32 @@ def _details(terminal: Any, report: TargetReport, run: str) -> None:
         places = [(label, _shown(path)) for label, path in evidence(each, folder_of(report, run))]
         for label, text in lines(each, places):
             _line(terminal, label, text)
+        _plans(terminal, each)
         terminal.write_line("")
+
+
+def _plans(terminal: Any, each: Payload) -> None:
+    """The first plans of a finding, before and after; report.html has all of them."""
+    found = list(plan_trees(each["evidence"]))
+    label = f"   {'plan':<{LABEL}}"
+    for tree in found[:PLANS]:
+        for line in tree_lines(tree):
+            terminal.write_line(f"{label}{_cut(line)}".rstrip())
+            label = " " * (LABEL + 3)
+    if len(found) > PLANS:
+        terminal.write_line(f"{label}{len(found) - PLANS} more in {HTML}")
+
+
+def _cut(line: str) -> str:
+    room = WIDTH - LABEL - 3
+    return line if len(line) <= room else f"{line[: room - 2]} …"
+
+
+def _written(terminal: Any, report: TargetReport) -> None:
+    """What --prodready-explain=update has changed in the baseline file."""
+    for each in report.findings:
+        for number, line in enumerate(written(each["evidence"])):
+            terminal.write_line(f" {'baseline' if number == 0 else '':<10}{_cut(line)}")
 
 
 def _line(terminal: Any, label: str, text: str) -> None:
@@ -123,8 +151,7 @@ def _verdict(terminal: Any, report: TargetReport, run: str, errors: Sequence[str
     terminal.write_line(f" {report.time.line}")
     terminal.write_line(f" for machines: {_shown(folder / JSON)}")
     terminal.write_line(
-        f" {verdict_line(report, errors)} {report.duration_s:.0f} s."
-        f" report: {_shown(folder / HTML)}",
+        f" {verdict_line(report, errors)} {report.duration_s:.0f} s. report: {_shown(folder / HTML)}",
         bold=True,
         green=ready,
         red=not ready,
