@@ -11,6 +11,9 @@ from pytest_prodready.reports import details, places
 from pytest_prodready.reports.collect import Payload, TargetReport, told
 from pytest_prodready.reports.spent import WORDS, Seconds, TimeSpent, by_suite, shares
 from pytest_prodready.reports.timeline import timeline, timelines
+from pytest_prodready.reports.trees import plan_trees, tree_lines
+
+LONGEST_PLAN = 400  # lines
 
 
 def tag(name: str, content: str, class_: str = "", **attributes: str) -> str:
@@ -86,7 +89,14 @@ def finding(each: Payload, drawn: Drawn) -> str:
     title, right = details.heading(each)
     head = tag("header", words("h3", title) + words("p", right, "level"))
     body = pairs((label, _text(label, text)) for label, text in details.lines(each, _evidence(each)))
-    return tag("article", head + body + drawn.of(each), told(each), id=str(each["rule"]))
+    shown = body + plans(each) + drawn.of(each)
+    return tag("article", head + shown, told(each), id=str(each["rule"]))
+
+
+def plans(each: Payload) -> str:
+    """The plans of a finding, before and after."""
+    found = (tree_lines(tree, LONGEST_PLAN) for tree in plan_trees(each["evidence"]))
+    return "".join(tag("pre", words("code", "\n".join(lines)), "plan") for lines in found)
 
 
 def missing(report: TargetReport) -> str:
@@ -137,7 +147,7 @@ def _rule(each: Payload, drawn: Drawn) -> str:
         + words("code", each["rule"].partition(".")[2])
         + words("span", each["summary"], "seen")
     )
-    body = pairs((label, markup) for label, markup in found if markup) + drawn.of(each)
+    body = pairs((label, markup) for label, markup in found if markup) + plans(each) + drawn.of(each)
     return tag("details", tag("summary", head) + body, "rule")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from pytest_prodready.reports import details, places
 from pytest_prodready.reports.collect import Payload, TargetReport
+from pytest_prodready.reports.trees import plan_trees, tree_lines
 
 ACTIVE = re.compile(r"([\\`*_{}\[\]<>#|~&])")
 CODE = ("evidence", "timeline", "again")
@@ -48,7 +49,8 @@ def _finding(each: Payload) -> str:
         f"- {label}: {_inline(text) if label in CODE else plain(text)}"
         for label, text in details.lines(each, evidence)
     ]
-    return "\n".join([f"## {plain(title)}", "", plain(right), "", *told])
+    plans = [_code("\n".join(tree_lines(tree))) for tree in plan_trees(each["evidence"])]
+    return "\n".join([f"## {plain(title)}", "", plain(right), "", *told, *(f"\n{plan}" for plan in plans)])
 
 
 def _missing(report: TargetReport) -> list[str]:
