@@ -270,6 +270,7 @@ class ExplainSettings(Table):
     heap_fetches: Annotated[float, Field(ge=0, le=1)] = 0.1
     repeats: Annotated[int, Field(ge=2, le=1000)] = 5  # of one statement in one request
     generic_growth: Annotated[float, Field(gt=1)] = 10  # of a generic plan over a custom one, in pages
+    slow_ms: Annotated[float, Field(gt=0)] = 100  # advice only: milliseconds are this machine's
     sequence_used: Annotated[float, Field(gt=0, lt=1)] = 0.9
     unused_index_mb: Annotated[float, Field(ge=0)] = 10
     bloat_mb: Annotated[float, Field(ge=0)] = 100

@@ -9,6 +9,7 @@ from pytest_prodready.catalogue import RULES
 from pytest_prodready.checks.explain_words import callers, counted, evidence, listed, short
 from pytest_prodready.findings import Finding
 from pytest_prodready.probes.plans import Plans, Statement
+from pytest_prodready.settings import ExplainSettings
 
 ENOUGH = 0.9  # of the declared rows
 SLOWEST = 3
@@ -28,6 +29,8 @@ def statements_captured(seen: Plans) -> Finding:
             f"{asked} made the service run no statement: is its database the declared one, or all of it"
             " cached?"
         ]
+    if refused := list(_refused(seen)):
+        return rule.failed(listed([*refused, *doubts]), **details)
     if doubts:
         return rule.inconclusive(listed(doubts), **details)
     calls = sum(source.calls for each in seen.statements for source in each.sources)
@@ -44,15 +47,25 @@ def statements_captured(seen: Plans) -> Finding:
     )
 
 
+def _refused(seen: Plans) -> Iterator[str]:
+    """Requests that the service can't answer on as much data."""
+    if seen.doubt:
+        return
+    for request in seen.asked:
+        if not request.expected and (request.status is None or request.status >= 500):
+            answer = "no answer" if request.status is None else request.status
+            data = seen.origin or "as set up"
+            yield f"{request.name} got {answer} on as much data as production has ({data})"
+
+
 def _doubts(seen: Plans) -> Iterator[str]:
     if seen.doubt:
         yield seen.doubt
     for request in seen.asked:
-        if not request.expected:
-            answer = "no answer" if request.status is None else request.status
+        if not request.expected and request.status is not None and request.status < 500:
             yield (
-                f"{request.name} got {answer} on the copy of the database, so it ran something else than"
-                " declared"
+                f"{request.name} got {request.status} on the copy of the database, so it ran something else"
+                " than declared"
             )
     for missed in seen.missed:
         text = f": {short(missed.text)}" if missed.text else ""
@@ -85,16 +98,22 @@ def _trivial(plan: Any) -> bool:
     return not reads and all(_trivial(child) for child in node.get("Plans", ()))
 
 
-def slowest(seen: Plans) -> Finding:
-    """The statements that took longest, as advice: milliseconds are this machine's."""
-    rule = RULES["explain.slowest-statements"]
+def none_is_slow(seen: Plans, limits: ExplainSettings) -> Finding:
+    """No statement takes long, as advice: milliseconds are this machine's."""
+    rule = RULES["explain.slow-statements"]
+    details: dict[str, Any] = {
+        "limit": f"{limits.slow_ms:g} ms on this machine",
+        "limits": {"slow_ms": limits.slow_ms},
+        "evidence": evidence(statements=_told(seen)),
+    }
     if seen.doubt:
-        return rule.inconclusive(seen.doubt)
+        return rule.inconclusive(seen.doubt, **details)
     ranked = sorted(seen.statements, key=lambda each: -each.milliseconds)
     if not ranked:
-        return rule.inconclusive("no statement was captured")
+        return rule.inconclusive("no statement was captured", **details)
     words = [f"{each.milliseconds:,.1f} ms {callers(each)}, {short(each.text)}" for each in ranked[:SLOWEST]]
-    return rule.passed(listed(words), evidence=evidence(statements=_told(seen)))
+    slow = ranked[0].milliseconds > limits.slow_ms
+    return rule.failed(listed(words), **details) if slow else rule.passed(listed(words), **details)
 
 
 def _told(seen: Plans) -> list[dict[str, Any]]:

@@ -19,11 +19,12 @@ _EXPLAINED = (
 STATEMENTS = (
     Rule(
         id="explain.statements-captured",
-        claim="Every statement that the declared requests run is known, with its plan.",
+        claim="The declared requests are answered on as much data as production has, and every statement that they run "
+        "is known, with its plan.",
         why="A budget that holds for the statements one knows says nothing about the one that nobody looked at.",
         how="Each request is sent by itself to the service on a copy of its database; the server's log tells the statements "
         "and its counters (pg_stat_statements) whether that was all; each of them is explained.",
-        remedy="Declare requests that are answered as expected, and look at what the summary says about the statement.",
+        remedy="Look at the service's log for what the request ran into, and at what the summary says about the statement.",
         level=Level.MUST,
         checklist=PLANS,
         needs=_NEEDS,
@@ -157,13 +158,14 @@ STATEMENTS = (
         limits="[explain] heap_fetches",
     ),
     Rule(
-        id="explain.slowest-statements",
-        claim="The slowest statements are known.",
+        id="explain.slow-statements",
+        claim="No statement takes long.",
         why="Milliseconds are this machine's and prove nothing, yet they say where to look first.",
-        how="The server's log tells how long each statement took.",
+        how="The server's log tells how long each statement took; the slowest are listed.",
         remedy="Look at the plans of the slowest ones.",
         level=Level.INFO,
         checklist=PLANS,
         needs=_NEEDS,
+        limits="[explain] slow_ms",
     ),
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_prodready.checks.explain_capture import slowest, statements_captured
+from pytest_prodready.checks.explain_capture import none_is_slow, statements_captured
 from pytest_prodready.checks.explain_estimates import estimates_hold
 from pytest_prodready.checks.explain_nodes import heap_fetches, no_lossy_bitmap, no_spill
 from pytest_prodready.checks.explain_repeats import no_n_plus_one
@@ -254,8 +254,7 @@ def test_everything_is_captured() -> None:
     [
         (NOTHING, "1 request made the service run no statement"),
         (Plans(doubt="counters were dropped"), "counters were dropped"),
-        (seen(FINE, asked=(Asked("list", 500, False, 1),)), "list got 500 on the copy"),
-        (seen(FINE, asked=(Asked("list", None, False, 1),)), "list got no answer"),
+        (seen(FINE, asked=(Asked("list", 404, False, 1),)), "list got 404 on the copy"),
         (
             seen(FINE, missed=(Missed("list", "SELECT 1; SELECT 2", 2, "sent in one message"),)),
             "2 calls not captured",
@@ -278,6 +277,16 @@ def test_not_everything_is_captured(plans: Plans, says: str) -> None:
     holds(statements_captured(plans), INCONCLUSIVE, says)
 
 
+@pytest.mark.parametrize(
+    ("status", "says"), [(500, "list got 500 on as much data"), (None, "list got no answer")]
+)
+def test_a_request_that_is_not_answered(status: int | None, says: str) -> None:
+    """A service that can't answer on production's data has failed, whatever its plans are."""
+    plans = seen(FINE, asked=(Asked("list", status, False, 1),), missed=(Missed("list", "", 0, "lost"),))
+    holds(statements_captured(plans), FAILED, says)
+    holds(statements_captured(replace(plans, doubt="counters were dropped")), INCONCLUSIVE)
+
+
 def test_an_insert_that_is_there_already() -> None:
     """Of given values there is nothing to judge in a plan, run or not."""
     insert = ran("ModifyTable", ran("Result"), Relation_Name="jobs", Operation="Insert")
@@ -290,6 +299,8 @@ def test_slowest_statements() -> None:
     slow, fast = (
         statement(FINE, text=text, milliseconds=ms) for text, ms in (("SELECT 1", 20.5), ("SELECT 2", 1.0))
     )
-    holds(slowest(seen(fast, slow)), PASSED, "20.5 ms list, SELECT 1; 1.0 ms list, SELECT 2")
-    holds(slowest(Plans()), INCONCLUSIVE, "no statement")
-    holds(slowest(Plans(doubt="lost")), INCONCLUSIVE, "lost")
+    holds(none_is_slow(seen(fast, slow), LIMITS), PASSED, "20.5 ms list, SELECT 1; 1.0 ms list, SELECT 2")
+    slow = replace(slow, milliseconds=100.5)
+    holds(none_is_slow(seen(fast, slow), LIMITS), FAILED, "100.5 ms list, SELECT 1")
+    holds(none_is_slow(Plans(), LIMITS), INCONCLUSIVE, "no statement")
+    holds(none_is_slow(Plans(doubt="lost"), LIMITS), INCONCLUSIVE, "lost")
