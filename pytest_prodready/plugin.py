@@ -6,6 +6,7 @@ import pytest
 
 from pytest_prodready.catalogue import SUITES
 from pytest_prodready.fixtures import public
+from pytest_prodready.in_process.marks import EXPLAIN_BUDGET, MAX_QUERIES
 from pytest_prodready.names import FILE_NAME, RULE_MARK
 from pytest_prodready.options import add_options
 from pytest_prodready.reports.rules import rules_text
@@ -13,6 +14,10 @@ from pytest_prodready.selection import asked_for, named_paths, starts_servers
 from pytest_prodready.suite import rule_of
 
 GATE = "prodready-gate"
+MARKERS = {
+    f"{MAX_QUERIES}(n)": "the test runs at most so many queries through SQLAlchemy",
+    f"{EXPLAIN_BUDGET}(buffers=…, seq_scan=False, …)": "what the plans of its queries may cost",
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,6 +39,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for suite, about in SUITES.items():
         config.addinivalue_line("markers", f"{suite}: readiness of {about}")
     config.addinivalue_line("markers", f"{RULE_MARK}(id): the rule that a test proves")
+    for marker, about in MARKERS.items():
+        config.addinivalue_line("markers", f"{marker}: {about}")
     config.pluginmanager.register(public, "prodready-fixtures")
     named = any(path.name == FILE_NAME for path in named_paths(config))
     if named or asked_for(config.option.markexpr):
@@ -45,6 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """In a plain run leave out the rules, and skip tests of the user's own that would start servers."""
+    _hold_to_markers(config, items)
     if config.pluginmanager.hasplugin(GATE):
         return
     for item in items:
@@ -53,3 +61,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if dropped := [item for item in items if rule_of(item) is not None]:
         config.hook.pytest_deselected(items=dropped)
         items[:] = [item for item in items if rule_of(item) is None]
+
+
+def _hold_to_markers(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Load what listens to SQLAlchemy, where a test asks for it."""
+    marked = [item for item in items if MAX_QUERIES in item.keywords or EXPLAIN_BUDGET in item.keywords]
+    if marked:
+        from pytest_prodready.in_process import hooks  # noqa: PLC0415 - SQLAlchemy takes longer than all the rest
+
+        config.pluginmanager.register(hooks, "prodready-in-process")
+        hooks.check(marked)

@@ -22,6 +22,7 @@ LAYERS = (
     ("probes",),
     ("checks",),
     ("engine", "target", "conclusion", "fixtures"),
+    ("in_process",),
     ("reports",),
     ("selection", "collection"),
     ("session",),
