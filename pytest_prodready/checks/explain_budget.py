@@ -6,7 +6,7 @@ from typing import Any
 
 from pytest_prodready.catalogue import RULES
 from pytest_prodready.checks.explain_baseline import incomparable
-from pytest_prodready.checks.explain_remedies import index_for, offset_of, paging
+from pytest_prodready.checks.explain_remedies import index_for, index_or_words, offset_of, paging
 from pytest_prodready.checks.explain_words import (
     Judged,
     Problem,
@@ -82,26 +82,26 @@ def _over(
     if declared is not None:
         if touched <= declared:
             return None
-        return Problem(
-            each, f"{touched:,} pages over a budget of {declared:,}{where}", _less(each, seen, most), most
-        )
+        words = f"{touched:,} pages over a budget of {declared:,}{where}"
+        return Problem(each, words, _less(each, seen, most, "declare more"), most)
     known = baseline.statement(each.statement.text)
     before = known.plan(each.explained) if known is not None and not another else None
     if before is None or before.buffers is None:
         return None
     if touched <= before.buffers * limits.buffers_growth or touched < before.buffers + limits.buffers_slack:
         return None
-    return Problem(
-        each, f"{touched:,} pages, {before.buffers:,} before{where}", _less(each, seen, most), most
-    )
+    accept = "pytest -m explain --prodready-explain=update accepts it"
+    words = f"{touched:,} pages, {before.buffers:,} before{where}"
+    return Problem(each, words, _less(each, seen, most, accept), most)
 
 
-def _less(each: Judged, seen: Plans, node: Node) -> str:
+def _less(each: Judged, seen: Plans, node: Node, accept: str) -> str:
     if (limit := offset_of(each.root)) is not None:
         return paging(each.root, limit)
+    if node.kind == "Seq Scan" and node.text("Filter"):
+        return index_or_words(each, seen, node)
     return index_for(each, seen, node.relation) or (
-        f"fewer rows or columns of {node.relation or 'what it reads'}; if it has to be so,"
-        " pytest -m explain --prodready-explain=update accepts it"
+        f"fewer rows or columns of {node.relation or 'what it reads'}; if it has to be so, {accept}"
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_prodready.probes.capture import is_control
 from pytest_prodready.probes.server_log import (
     Entry,
     as_planned,
@@ -13,6 +12,7 @@ from pytest_prodready.probes.server_log import (
     parameters,
     without_prepare,
 )
+from pytest_prodready.probes.statement_text import is_control
 
 AT = "2026-11-23 07:45:24.151 UTC"
 SERVICE = "jobboard@jobboard_copy jobboard"
