@@ -81,12 +81,14 @@ CHECKS = f"""
 """  # noqa: S608
 # A row has to fit one of the leaves; where there is a default partition, any row does.
 PARTITIONS = """
-    SELECT r.oid::bigint, array_agg(pg_get_partition_constraintdef(l.relid)),
-           ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = r.oid AND attnum > 0)
-    FROM pg_class r CROSS JOIN LATERAL pg_partition_tree(r.oid) l
+    SELECT r.oid::bigint,
+           array_agg(pg_get_partition_constraintdef(l.relid)) FILTER (WHERE pg_get_expr(
+               p.relpartbound, p.oid) <> 'DEFAULT'),
+           ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = r.oid AND attnum > 0),
+           bool_or(pg_get_expr(p.relpartbound, p.oid) = 'DEFAULT')
+    FROM pg_class r CROSS JOIN LATERAL pg_partition_tree(r.oid) l JOIN pg_class p ON p.oid = l.relid
     WHERE r.relkind = 'p' AND NOT r.relispartition AND l.isleaf AND l.relid <> r.oid
-    GROUP BY r.oid HAVING NOT bool_or(EXISTS (
-        SELECT FROM pg_class p WHERE p.oid = l.relid AND pg_get_expr(p.relpartbound, p.oid) = 'DEFAULT'))
+    GROUP BY r.oid
 """
 STRING = re.compile(r"'(?:[^']|'')*'")
 
@@ -164,10 +166,12 @@ def _checks(checks: list[tuple[Any, ...]], partitions: list[tuple[Any, ...]]) ->
     for name, columns, condition, definition in checks:
         for part in conjuncts(condition):
             yield Check(name, named_in(part, columns), part, definition)
-    for leaves, columns in partitions:
+    for leaves, columns, wished in partitions:
+        if not leaves:
+            continue
         fits = " OR ".join(dict.fromkeys(f"({_without_hashes(leaf)})" for leaf in leaves))
         for part in conjuncts(fits):
-            yield Check("its partitions", named_in(part, columns), part, fits)
+            yield Check("its partitions", named_in(part, columns), part, fits, wished)
 
 
 def _without_hashes(leaf: str | None) -> str:

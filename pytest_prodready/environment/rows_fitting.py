@@ -58,9 +58,12 @@ class Fitting:
 
     def fitted(self, column: Column, *, alone: bool) -> Fitted:
         """What this column gets; `alone`: its values may have to differ, so existing ones are no model."""
-        checks = self._checks_of(column)
+        wished = self._checks_of(column)
+        checks = [check for check in wished if not check.wished]
         plain = self._types.values(column.type, column.modifier, self._salt(column))
-        values = self._accepted(column, checks, plain) if checks else plain
+        values = self._accepted(column, wished, plain) if wished else plain
+        if values is None and checks != wished:
+            values = self._accepted(column, checks, plain) if checks else plain
         if values is not None and not alone:
             values = self._as_used(column, checks, values)
         nulls = self._nulls(column, checks)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pytest_prodready.environment.rows_numbers import N
 from pytest_prodready.environment.rows_order import one_to_one
 from pytest_prodready.environment.rows_parents import Numbering, hash_of
-from pytest_prodready.environment.rows_numbers import N
 from pytest_prodready.environment.rows_recipe import NULLS
 from pytest_prodready.environment.rows_tables import Connection, Reference, Table, ident
 from pytest_prodready.environment.rows_values import chance, drawn

@@ -66,7 +66,8 @@ def recipe(
         expressions.update(drawing.keys(reference, parents.get(reference.name), expressions))
     columns = tuple(column.name for column in table.columns if column.name in expressions)
     listed = "".join(f", {expressions[column]} AS {ident(column)}" for column in columns)
-    usable = tuple(check for check in checks if check.columns and set(check.columns) <= set(columns))
+    demanded = (check for check in checks if check.columns and not check.wished)
+    usable = tuple(check for check in demanded if set(check.columns) <= set(columns))
     conditions = [*drawing.present, *(f"({check.sql}) IS NOT FALSE" for check in usable)]
     body = f'SELECT * FROM (SELECT {N} AS "prodready n"{listed} FROM ({drawing.drawn()}) AS g {FENCE}) AS t'  # noqa: S608
     return Recipe(table, columns, counted, body, " AND ".join(conditions) or "true", usable)

@@ -71,6 +71,7 @@ class Check:
     columns: tuple[str, ...]
     sql: str
     definition: str
+    wished: bool = False  # rather than demanded: a default partition takes what no other does
 
 
 @dataclass(frozen=True, slots=True)
