@@ -172,16 +172,19 @@ def _before(  # noqa: PLR0913, PLR0917 (SQLAlchemy's signature)
     conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
 ) -> None:
     if _Now.explaining is not None:
-        one = parameters[0] if executemany and parameters else parameters
-        _Now.explaining.sent(conn, statement, one, context)
+        _Now.explaining.sent(conn, statement, _one(parameters, executemany), context)
 
 
 def _after(  # noqa: PLR0913, PLR0917 (SQLAlchemy's signature)
     conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
 ) -> None:
     if _Now.explaining is not None:
-        one = parameters[0] if executemany and parameters else parameters
-        _Now.explaining.came_back(conn, statement, one, context)
+        _Now.explaining.came_back(conn, statement, _one(parameters, executemany), context)
+
+
+def _one(parameters: Any, executemany: bool) -> Any:
+    """One set of parameters; some releases of SQLAlchemy call a batch of rows `executemany` too."""
+    return parameters[0] if executemany and isinstance(parameters, list | tuple) else parameters
 
 
 _LISTENERS = {BEFORE: _before, AFTER: _after}
@@ -195,9 +198,16 @@ def _plans(found: Any) -> list[Mapping[str, Any]]:
 
 def sqlstate(error: Exception) -> str:
     """PostgreSQL's code of an error, as the drivers tell it."""
-    return str(getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or "")
+    told = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or _fields(error).get("C")
+    return str(told or "")
 
 
 def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].partition("'>: ")[2] or lines[0] if lines else type(error).__name__
+    said = str(_fields(error).get("M") or error)
+    lines = said.strip().splitlines() or [type(error).__name__]
+    return lines[0].partition("'>: ")[2] or lines[0]
+
+
+def _fields(error: Exception) -> dict[str, str]:
+    """What pg8000 has instead of a message."""
+    return error.args[0] if error.args and isinstance(error.args[0], dict) else {}
