@@ -6,6 +6,7 @@ from pytest_prodready.catalogue import RULES
 from pytest_prodready.checks.failover_words import (
     FEWEST_WRITES,
     TRIES_SELDOM,
+    around,
     ended,
     impolite,
     kinds,
@@ -14,7 +15,6 @@ from pytest_prodready.checks.failover_words import (
     readiness,
     recovery,
     remedy,
-    seconds,
     slowest,
 )
 from pytest_prodready.findings import Finding
@@ -72,10 +72,8 @@ def crash_loses_no_write(seen: Drill, settings: Settings) -> Finding:
         f" {ledger.unknown} without a clear answer"
     )
     if ledger.lost:
-        near = ", ".join(seconds(seen.fault_at_s - at) for at in ledger.lost_at_s[:3])
-        summary = (
-            f"{told}; {len(ledger.lost)} acknowledged writes lost (acknowledged {near} before the crash)"
-        )
+        near = ", ".join(around(at, seen.fault_at_s) for at in ledger.lost_at_s[:3])
+        summary = f"{told}; {len(ledger.lost)} acknowledged writes lost (acknowledged {near} the crash)"
         return rule.failed(summary, limit=limit)
     if process := ended(seen):
         return rule.failed(f"{told}; none lost, but {process}", limit=limit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_prodready.catalogue import RULES
 from pytest_prodready.checks.failover import ledger_doubt
-from pytest_prodready.checks.failover_words import ended, kinds, liveness, recovery, seconds
+from pytest_prodready.checks.failover_words import around, ended, kinds, liveness, recovery, seconds
 from pytest_prodready.findings import Finding, Rule
 from pytest_prodready.probes.drill import Drill
 from pytest_prodready.settings import Settings
@@ -31,8 +31,7 @@ def promotion_loses_nothing(seen: Drill, settings: Settings) -> Finding:
     limit = f"at most {limits.lost_writes} acknowledged writes lost"
     told = f"{seen.fault}: {ledger.acknowledged} writes acknowledged, {len(ledger.lost)} of them lost"
     if ledger.lost:
-        oldest = seconds(seen.fault_at_s - min(ledger.lost_at_s))
-        told = f"{told}, the oldest acknowledged {oldest} before the failure"
+        told = f"{told}, the oldest acknowledged {around(min(ledger.lost_at_s), seen.fault_at_s)} the failure"
     if ledger.twice:
         return rule.failed(f"{told}; {len(ledger.twice)} are there twice", limit=limit, limits=wanted)
     if len(ledger.lost) > limits.lost_writes:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from pytest_prodready.findings import Rule
 from pytest_prodready.probes.drill import Drill, Sent, counted
 from pytest_prodready.settings import Settings
 
+DIED_OF = re.compile(r"panic: |fatal error: |(Uncaught )?[\w.]*(Error|Exception)\b")
 FEW = 0.02  # of the answers may be late on a busy machine
 FEWEST_WRITES = 5
 CAPTURED = (
@@ -25,6 +27,16 @@ TRIES_SELDOM = (
 def seconds(value: float) -> str:
     """A time for people: 80 ms, 1.5 s."""
     return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"
+
+
+def around(at_s: float, failure_at_s: float) -> str:
+    """When something was, by the failure: 80 ms before, 1.5 s after."""
+    return f"{seconds(abs(failure_at_s - at_s))} {'before' if at_s <= failure_at_s else 'after'}"
+
+
+def busy(seen: Drill) -> str:
+    """That the machine, and not only the service, was late."""
+    return f"but the machine was busy: requests were sent up to {seconds(seen.behind_s)} late"
 
 
 def kinds(answers: Iterable[Sent]) -> str:
@@ -56,8 +68,15 @@ def ended(seen: Drill) -> str:
     """That the process ended, with its last words; empty when it lives, or nobody can know."""
     if seen.same_process is not False:
         return ""
-    words = seen.last_words.strip().splitlines()
-    return f"the process ended{f' ({words[-1][:120]})' if words else ''}"
+    words = last_words(seen.last_words)
+    return f"the process ended{f' ({words[:120]})' if words else ''}"
+
+
+def last_words(log: str) -> str:
+    """The line that says why a process ended: the error's own, which may stand above its stack."""
+    lines = [line for line in log.splitlines() if line.strip()]
+    errors = [line for line in lines if DIED_OF.match(line)]
+    return (errors or lines or [""])[-1].strip()
 
 
 def liveness(seen: Drill, settings: Settings) -> str:
@@ -82,9 +101,11 @@ def remedy(rule: Rule, seen: Drill, settings: Settings, own: str = "") -> str:
 def readiness(seen: Drill, within_s: float) -> str:
     """What is wrong with readiness while nothing could be served; empty when nothing is, or can't be told.
 
-    It has to fall once requests are refused for longer than this.
+    It has to fall once requests are refused for longer than this. What was answered after the heal had begun
+    may be true.
     """
-    answers = [each for each in seen.of_health("readiness") if each.at_s < seen.healed_at_s]
+    healing = seen.mark("healing") or seen.healed_at_s
+    answers = [each for each in seen.of_health("readiness") if each.ended_at_s < healing]
     late_ones = [each for each in answers if each.at_s >= seen.fault_at_s + within_s]
     served = [each for each in seen.during(within_s) if each.expected]
     if not late_ones or served or any(not each.expected for each in late_ones):

@@ -30,6 +30,7 @@ AFTER_S = 1.0
 STEADY_WITHIN_S = 15.0
 STEADY_DEADLINE_S = 5.0
 CHECKS = ("liveness", "readiness")
+LAST_LINES = 40  # of a process that ended: a stack stands below the error's own line
 
 Marker = Callable[[str], None]
 
@@ -311,4 +312,4 @@ def _renew(scene: Scene) -> None:
 
 def _last_words(scene: Scene) -> str:
     application = scene.environment.application
-    return application.log_tail(5) if application is not None else ""
+    return application.log_tail(LAST_LINES) if application is not None else ""

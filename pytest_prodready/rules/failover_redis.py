@@ -67,7 +67,7 @@ REDIS_RULES = (
         why="Clients that send a command again after a lost answer count, charge or enqueue twice, and nobody notices.",
         how="Redis' answers to increments are swallowed and the connections closed; then the number is read.",
         remedy="Switch the client's retries off for commands that aren't idempotent (redis-py: Retry(NoBackoff(), 0);"
-        " go-redis: MaxRetries: -1; ioredis: maxRetriesPerRequest: 0, autoResendUnfulfilledCommands: false), or count by a key of the"
+        " go-redis: MaxRetries: -1; ioredis: maxRetriesPerRequest: 0 or autoResendUnfulfilledCommands: false), or count by a key of the"
         " request.",
         level=Level.SHOULD,
         checklist=CHECKLIST,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_prodready.checks.failover import crash_loses_no_write, no_write_twice, outage_is_survived
-from pytest_prodready.checks.failover_words import CAPTURED, TRIES_SELDOM
+from pytest_prodready.checks.failover_words import CAPTURED, TRIES_SELDOM, last_words
 from pytest_prodready.findings import Verdict
 from pytest_prodready.probes.drill import Drill, Ledger, Mark, Sent, first_of
 from tests.unit.checks.drills import END_S, FAULT_S, HEALED_S, SETTINGS, drill, stream
@@ -59,6 +59,24 @@ def test_refused_well_and_never_back() -> None:
     assert not outage_is_survived(drill(during={"status": 500}), SETTINGS).change
 
 
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        ("serving\nlost the database, giving up\n", "lost the database, giving up"),
+        ("Traceback …\n  File …\npsycopg.OperationalError: gone\n", "psycopg.OperationalError: gone"),
+        (
+            "throw er;\n^\nError: Connection lost\n    at f (x.js:1)\n\nNode.js v20.1.0\n",
+            "Error: Connection lost",
+        ),
+        ("panic: no database\n\ngoroutine 1 [running]:\nmain.main()\n\tmain.go:5\n", "panic: no database"),
+        ("", ""),
+    ],
+)
+def test_last_words(log: str, said: str) -> None:
+    """What a process died of is told in its own words, above a stack or at the end."""
+    assert last_words(log) == said
+
+
 def test_readiness_that_lies() -> None:
     """Readiness that says yes for longer than it may, while nothing is served, fails."""
     yes = tuple(replace(each, request="readiness") for each in stream(0.0, 9.0))
@@ -67,6 +85,16 @@ def test_readiness_that_lies() -> None:
     finding = outage_is_survived(late, SETTINGS)
     assert finding.verdict is Verdict.FAILED
     assert "readiness said" in finding.summary
+
+
+def test_readiness_that_is_back_with_the_database() -> None:
+    """Readiness that was asked while the fault held and answered afterwards may say yes."""
+    asked = Sent("readiness", HEALED_S - 0.02, 0.3, 200, True)
+    seen = replace(drill(health=(*WELL.health, asked)), marks=(Mark("fault", 0.9), *WELL.marks[1:]))
+    assert outage_is_survived(seen, SETTINGS).verdict is Verdict.PASSED
+    early = replace(asked, seconds=0.01)
+    finding = outage_is_survived(replace(seen, health=(*WELL.health, early)), SETTINGS)
+    assert "readiness said 1 x 200" in finding.summary
 
 
 def test_a_few_late_answers_are_a_busy_machine() -> None:
@@ -97,7 +125,8 @@ CUT = (Mark("fault", FAULT_S), Mark("cut", 1.2), Mark("healed", HEALED_S))
     ("seen", "verdict", "part"),
     [
         (WELL, Verdict.PASSED, "none lost"),
-        (drill(ledger=LOST), Verdict.FAILED, "1 acknowledged writes lost (acknowledged 200 ms before"),
+        (drill(ledger=LOST), Verdict.FAILED, "1 acknowledged writes lost (acknowledged 200 ms before the"),
+        (drill(ledger=replace(LOST, lost_at_s=(0.9, 2.5))), Verdict.FAILED, "100 ms before, 1.5 s after the"),
         (drill(after={"status": 500}), Verdict.FAILED, "none lost, but not served again"),
         (drill(same_process=False), Verdict.FAILED, "none lost, but the process ended"),
         (drill(ledger=None), Verdict.INCONCLUSIVE, "no write"),

@@ -63,6 +63,18 @@ def test_limits_are_their_own() -> None:
     assert dead_peer_is_noticed(DeadPeer(nine), SETTINGS).verdict is Verdict.FAILED
 
 
+def test_late_on_a_busy_machine() -> None:
+    """Where requests were sent late, late answers tell neither a hang nor a deadline that was kept."""
+    *sent, last = WELL.sent
+    late = replace(last, at_s=last.at_s + 4.0)
+    nine = drill(sent=(*sent, Sent("list", 1.2, 9.8, 503, False), late))
+    finding = dead_peer_is_noticed(DeadPeer(nine), SETTINGS)
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert "but the machine was busy" in finding.summary
+    hangs = drill(sent=(*sent, Sent("list", 1.2, 12.6, 503, False), late))
+    assert dead_peer_is_noticed(DeadPeer(hangs), SETTINGS).verdict is Verdict.FAILED
+
+
 def test_packets_that_cannot_be_lost() -> None:
     """Where the proxy can't drop packets nothing was tried, and the reason is told."""
     finding = dead_peer_is_noticed(DeadPeer(None, "CAP_NET_ADMIN is missing"), SETTINGS)
