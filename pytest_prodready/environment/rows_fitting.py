@@ -86,12 +86,13 @@ class Fitting:
         existing = [] if checks or not self._is_text(column) else self._existing(column)
         if existing:
             return self._listed(column, existing)
-        together = self._compared(column)
+        few = values.count is not None and values.count <= MODEL_VALUES
+        together = [] if few else self._compared(column)
         if together:
             return _often(values, self._listed(column, together), self._salt(column))
         if not CONSTANT.match(default) or not self._accepts(column, checks, [f"({default})"])[0]:
             return values
-        if values.count is not None and values.count <= MODEL_VALUES:
+        if few:
             return self._default_first(column, values, default)
         return _often(values, self._listed(column, [f"({default})"]), self._salt(column))
 

