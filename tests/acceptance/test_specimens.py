@@ -22,6 +22,7 @@ def test_defect_fails_its_rule(specimen: Specimen, tmp_path: Path) -> None:
     finding = run.finding(specimen.breaks)
     assert finding["verdict"] == "failed", f"{finding['summary']}\n{run.output}"
     assert specimen.says in finding["summary"], finding["summary"]
+    assert specimen.changes in finding["change"], finding["change"]
     assert {rule: run.verdicts[rule] for rule in specimen.still_passes} == dict.fromkeys(
         specimen.still_passes, "passed"
     ), run.output

@@ -32,6 +32,7 @@ class Specimen:
     name: str
     breaks: str  # the rule that must fail
     says: str  # what its summary must contain, naming the defect
+    changes: str = ""  # what its remedy must contain
     also: frozenset[str] = frozenset()  # other rules that this very defect rightly breaks
     swaps: tuple[Swap, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)  # added to the copy of the example

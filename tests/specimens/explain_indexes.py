@@ -42,6 +42,7 @@ SPECIMENS = (
         name="explain-foreign-key-without-index",
         breaks="explain.foreign-keys-indexed",
         says="1 of 3 foreign keys without an index: jobs (organisation_id)",
+        changes="CREATE INDEX CONCURRENTLY jobs_organisation_id_idx ON jobs (organisation_id)",
         swaps=(
             Swap(
                 TABLES, '    op.create_index("jobs_organisation_id_idx", "jobs", ["organisation_id"])\n', ""
@@ -53,6 +54,7 @@ SPECIMENS = (
         name="explain-index-twice",
         breaks="explain.no-duplicate-index",
         says="jobs_title_twice_idx equals jobs_title_idx",
+        changes="DROP INDEX CONCURRENTLY jobs_title_twice_idx",
         swaps=(
             Swap(
                 TABLES,
@@ -66,6 +68,7 @@ SPECIMENS = (
         name="explain-index-is-a-beginning",
         breaks="explain.no-duplicate-index",
         says="jobs_district_idx is the beginning of jobs_district_posted_idx",
+        changes="DROP INDEX CONCURRENTLY jobs_district_idx",
         swaps=(
             Swap(
                 TABLES,
@@ -79,6 +82,7 @@ SPECIMENS = (
         name="explain-index-invalid",
         breaks="explain.indexes-valid",
         says="invalid: jobs_one_per_district_idx on jobs (district)",
+        changes="REINDEX INDEX CONCURRENTLY jobs_one_per_district_idx",
         files=afterwards(
             "CREATE UNIQUE INDEX CONCURRENTLY jobs_one_per_district_idx ON jobs (district)",
             "psycopg.errors.UniqueViolation",
@@ -90,6 +94,7 @@ SPECIMENS = (
         name="explain-index-unused",
         breaks="explain.indexes-used",
         says="nothing used in this run: archive_n_idx on archive",
+        changes="DROP INDEX CONCURRENTLY archive_n_idx",
         files=afterwards(
             "CREATE TABLE archive AS SELECT n FROM generate_series(1, 60000) n;"
             "CREATE INDEX archive_n_idx ON archive (n) WITH (fillfactor = 10)"
@@ -109,6 +114,7 @@ SPECIMENS = (
         name="explain-index-bloated",
         breaks="explain.indexes-not-bloated",
         says="archive_n_idx on archive",
+        changes="REINDEX INDEX CONCURRENTLY archive_n_idx",
         files=afterwards(
             "CREATE TABLE archive AS"
             " SELECT n, (SELECT string_agg(md5(n::text || i), '') FROM generate_series(1, 15) i) AS text"
@@ -124,6 +130,7 @@ SPECIMENS = (
         name="explain-sequence-near-its-end",
         breaks="explain.sequences-last",
         says="jobs_id_seq for jobs.id (integer) is at 2,000,000,001 of 2,147,483,647",
+        changes="ALTER TABLE jobs ALTER COLUMN id TYPE bigint",
         files=afterwards(
             "ALTER TABLE jobs ALTER COLUMN id TYPE integer; SELECT setval('jobs_id_seq', 2000000001)"
         ),
@@ -134,6 +141,7 @@ SPECIMENS = (
         name="explain-sequence-beyond-its-column",
         breaks="explain.sequences-last",
         says="applications_rating_seq for applications.rating (smallint) is at 32,000 of 32,767",
+        changes="ALTER TABLE applications ALTER COLUMN rating TYPE bigint",
         files=afterwards(
             "CREATE SEQUENCE applications_rating_seq;"
             "ALTER TABLE applications ALTER COLUMN rating SET DEFAULT nextval('applications_rating_seq');"
