@@ -15,6 +15,7 @@ from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.environment.placeholders import fill
 from pytest_prodready.environment.service import Endpoint
+from pytest_prodready.environment.values import of_replica
 from pytest_prodready.errors import ConfigError
 from pytest_prodready.probes import impostor_postgres
 from pytest_prodready.probes.engine import EngineProcess, service_engine
@@ -140,7 +141,8 @@ def _of_database(database: Database, endpoint: Endpoint) -> dict[str, str]:
         "database": database.name,
         "ca_file": str(database.ca_file or ""),
     }
-    return {f"postgres.{name}": value for name, value in parts.items()}
+    values = {f"postgres.{name}": value for name, value in parts.items()}
+    return values | of_replica(values, endpoint)
 
 
 def _of_cache(cache: Cache) -> dict[str, str]:
