@@ -86,6 +86,12 @@ def add_options(parser: pytest.Parser) -> None:
         help="set one value of prodready.toml, such as pool.size=20 (may be repeated)",
     )
     group.addoption("--prodready-rules", action="store_true", default=False, help="list every rule, and exit")
+    group.addoption(
+        "--prodready-redact-statistics",
+        default=None,
+        metavar="FILE",
+        help="write FILE, a dump by pg_dump --statistics-only, without values as NAME.redacted.sql, and exit",
+    )
 
 
 def read_options(config: pytest.Config, variables: Mapping[str, str] | None = None) -> Options:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from pytest_prodready.catalogue import SUITES
+from pytest_prodready.environment.statistics_redacted import redact
+from pytest_prodready.errors import ProdreadyError
 from pytest_prodready.fixtures import public
 from pytest_prodready.in_process.marks import EXPLAIN_BUDGET, MAX_QUERIES
 from pytest_prodready.names import FILE_NAME, RULE_MARK
@@ -26,10 +31,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """Print the catalogue where that is all that was asked for."""
-    if not config.getoption("prodready_rules"):
-        return None
-    print(rules_text())  # noqa: T201 - this is the command's output
+    """Print the catalogue, or take the values out of a dump, where that is all that was asked for."""
+    if config.getoption("prodready_rules"):
+        print(rules_text())  # noqa: T201 - this is the command's output
+        return 0
+    if (dump := config.getoption("prodready_redact_statistics")) is not None:
+        return _redact(config.invocation_params.dir / dump)
+    return None
+
+
+def _redact(dump: Path) -> int:
+    try:
+        print(redact(dump, "--prodready-redact-statistics"))  # noqa: T201
+    except ProdreadyError as error:
+        print(error.message, file=sys.stderr)  # noqa: T201
+        return pytest.ExitCode.USAGE_ERROR
     return 0
 
 

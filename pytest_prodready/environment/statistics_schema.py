@@ -20,6 +20,10 @@ RELATIONS = f"""
     SELECT n.nspname, c.relname, c.relkind::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'm') AND {OURS} ORDER BY c.oid
 """  # noqa: S608
+FORGET = f"""
+    DELETE FROM pg_statistic USING pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE starelid = c.oid AND {OURS}
+"""  # noqa: S608
 SETTINGS = """
     SELECT r.rolname, unnest(s.setconfig)
     FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
@@ -91,6 +95,9 @@ def _values(key: str, value: str) -> sql.Composable:
 
 
 def _empty(connection: Connection, relations: list[tuple[str, str, str]]) -> None:
+    """Take out rows, and statistics of them: TRUNCATE leaves those."""
+    connection.execute(FORGET.encode())
+    connection.execute("DELETE FROM pg_statistic_ext_data")
     names = [sql.Identifier(schema, name) for schema, name, kind in relations if kind in "rp"]
     if names:
         connection.execute(sql.SQL("TRUNCATE {} CASCADE").format(sql.SQL(", ").join(names)))
