@@ -30,6 +30,23 @@ PARTS = """
     SELECT c.relname FROM pg_class c WHERE c.oid = %(index)s
     OR c.oid IN (SELECT relid FROM pg_partition_tree(%(index)s::regclass))
 """
+# What a B-tree with more columns makes superfluous: those that are its beginning, and nothing but an index.
+REPLACED = """
+    SELECT o.indexrelid::regclass::text
+    FROM pg_index n JOIN pg_class c ON c.oid = n.indexrelid
+    JOIN pg_index o ON o.indrelid = n.indrelid AND o.indnkeyatts < n.indnkeyatts
+    JOIN pg_class d ON d.oid = o.indexrelid AND d.relam = c.relam AND NOT d.relispartition
+    WHERE n.indexrelid = %s AND c.relam = (SELECT oid FROM pg_am WHERE amname = 'btree')
+      AND NOT (o.indisunique OR o.indisreplident) AND o.indisvalid AND o.indnatts = o.indnkeyatts
+      AND o.indexprs IS NULL AND o.indpred IS NULL AND n.indpred IS NULL
+      AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = o.indexrelid)
+      AND (string_to_array(n.indkey::text, ' '))[:o.indnkeyatts] = string_to_array(o.indkey::text, ' ')
+      AND (string_to_array(n.indclass::text, ' '))[:o.indnkeyatts] = string_to_array(o.indclass::text, ' ')
+      AND (string_to_array(n.indcollation::text, ' '))[:o.indnkeyatts]
+          = string_to_array(o.indcollation::text, ' ')
+      AND (string_to_array(n.indoption::text, ' '))[:o.indnkeyatts] = string_to_array(o.indoption::text, ' ')
+    ORDER BY 1
+"""
 SIZES = """
     SELECT c.reltuples, c.relpages, c.oid FROM pg_class c WHERE c.oid = %(table)s
     OR c.oid IN (SELECT relid FROM pg_partition_tree(%(table)s::regclass))
@@ -56,6 +73,7 @@ class Built:
     table: Table
     definition: str
     names: frozenset[str]  # its own, and those of its partitions
+    replaces: tuple[str, ...] = ()  # indexes that it makes superfluous
     extension: str = ""  # that had to be created first
 
     @property
@@ -103,7 +121,8 @@ def build(connection: Connection, table: Table, candidate: Candidate, *, analyze
     else:
         connection.cursor().executemany(AS_LARGE_AS_BEFORE, sizes)
     names = frozenset(name for (name,) in connection.execute(PARTS, {"index": index}))
-    return Built(table, definition, names, extension)
+    replaces = tuple(name for (name,) in connection.execute(REPLACED, (index,)))
+    return Built(table, definition, names, replaces, extension)
 
 
 def _missing(connection: Connection, extension: str) -> bool:

@@ -126,6 +126,7 @@ class Proposal:
     cost_before: float
     cost_after: float
     node_after: str  # such as "Index Scan using jobs_region_idx on jobs"
+    replaces: tuple[str, ...] = ()  # indexes that it makes superfluous
 
 
 @dataclass(frozen=True, slots=True)

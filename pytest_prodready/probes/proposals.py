@@ -115,6 +115,7 @@ class _Bench:
                     cost_before=before.cost,
                     cost_after=best.root.cost,
                     node_after=best.node,
+                    replaces=best.built.replaces,
                 )
             )
             root = before = best.root

@@ -32,10 +32,12 @@ SCHEMA = f"""
         FROM generate_series(1, {ROWS}) n;
     CREATE TABLE "Orders" (
         id bigint PRIMARY KEY, "User" bigint NOT NULL, region text NOT NULL, urgent boolean NOT NULL,
-        at timestamptz NOT NULL, about jsonb NOT NULL, total int NOT NULL
+        at timestamptz NOT NULL, about jsonb NOT NULL, total int NOT NULL,
+        kind int NOT NULL
     );
     INSERT INTO "Orders" SELECT n, n * 7919 % {ROWS} + 1, 'Region ' || n * 31 % 300, n % 100 = 0,
-        timestamptz '2026-01-01' + n * interval '1 minute', jsonb_build_object('n', n % 3000), n * 31 % 10007
+        timestamptz '2026-01-01' + n * interval '1 minute', jsonb_build_object('n', n % 3000), n * 31 % 10007,
+        n % 10
         FROM generate_series(1, {ROWS}) n;
     CREATE INDEX orders_at_idx ON "Orders" (at);
     CREATE TABLE events (id bigint NOT NULL, at date NOT NULL, kind int NOT NULL) PARTITION BY RANGE (at);
@@ -182,6 +184,25 @@ def test_index_is_proposed(shop: psycopg.Connection[Any], text: str, sql: str) -
 def test_no_index_helps(shop: psycopg.Connection[Any], text: str) -> None:
     """What reads everything, needs nothing, or can't be indexed as it is written gets no proposal."""
     assert proposed(shop, text) == ()
+
+
+def test_replaced_index_is_told(shop: psycopg.Connection[Any]) -> None:
+    """An index that the new one makes superfluous may go; what is more than its beginning stays."""
+    shop.execute("""
+        SET search_path = shop;
+        CREATE INDEX orders_kind_idx ON "Orders" (kind);
+        CREATE INDEX orders_kind_user_idx ON "Orders" (kind, "User");
+        CREATE UNIQUE INDEX orders_kind_once ON "Orders" (kind, id);
+        CREATE INDEX orders_kind_urgent ON "Orders" (kind) WHERE urgent;
+        RESET search_path;
+    """)
+    try:
+        (found,) = proposed(shop, 'SELECT * FROM "Orders" WHERE kind = 7 ORDER BY total DESC LIMIT 1')
+        assert "(kind, total DESC)" in found.sql
+        assert found.replaces == ("orders_kind_idx",)
+    finally:
+        for name in ("kind_idx", "kind_user_idx", "kind_once", "kind_urgent"):
+            shop.execute(f"DROP INDEX shop.orders_{name}")
 
 
 def test_with_parameters(shop: psycopg.Connection[Any]) -> None:
