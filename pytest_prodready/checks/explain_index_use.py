@@ -100,6 +100,8 @@ def sequences_last(seen: Indexes, limits: ExplainSettings) -> Finding:
         names = listed([f"{_furthest(each)}, {share:.0%} of what it has" for share, each in ending])
         change = "; ".join(_widened(each) for _, each in ending)
         return rule.failed(names, change=change, **details)
+    if hidden := [each.name for each in seen.sequences if each.hidden]:
+        return rule.inconclusive(f"[postgres] admin_url may not read {listed(hidden)}", **details)
     number = counted(len(seen.sequences), "sequence")
     furthest = f", the furthest {_furthest(used[0][1])}, {used[0][0]:.1%}" if used else ""
     return rule.passed(f"{number}{furthest}", **details)

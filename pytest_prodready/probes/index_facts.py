@@ -71,7 +71,7 @@ class Sequence:
     """A sequence and one column that takes its numbers from it."""
 
     name: str
-    last: int | None  # None: never asked, or not for us to see
+    last: int | None  # None: never asked, or hidden
     minimum: int
     maximum: int
     increment: int = 1
@@ -82,6 +82,7 @@ class Sequence:
     type: str = ""  # of the column, such as integer
     column_maximum: int | None = None  # None: its type has none that matters
     column_minimum: int | None = None
+    hidden: bool = False  # from the role that asks
 
 
 @dataclass(frozen=True, slots=True)

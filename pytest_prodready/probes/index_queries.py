@@ -115,7 +115,9 @@ SEQUENCES = f"""
         WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass
     )
     SELECT DISTINCT ON (1, "table", "column") q.seqrelid::regclass::text AS name,
-           pg_sequence_last_value(q.seqrelid) AS last,
+           CASE WHEN has_sequence_privilege(q.seqrelid, 'SELECT, USAGE')
+                THEN pg_sequence_last_value(q.seqrelid) END AS last,
+           NOT has_sequence_privilege(q.seqrelid, 'SELECT, USAGE') AS hidden,
            q.seqmin AS minimum, q.seqmax AS maximum, q.seqincrement AS increment, q.seqcycle AS cycles,
            o.name AS "table", quote_ident(a.attname) AS "column", format_type(t.oid, NULL) AS type,
            u.identity

@@ -185,6 +185,20 @@ def test_bloat(admin: Admin, origin: Any) -> None:
     assert gone == (0,)
 
 
+def test_asked_by_an_ordinary_role(admin: Admin) -> None:
+    """On a server of the user's own the role that asks may be anyone: what it may not see is left unknown."""
+    admin.execute("CREATE TABLE t (a serial PRIMARY KEY, b int REFERENCES t); INSERT INTO t VALUES (1, 1)")
+    admin.execute("SELECT nextval('t_a_seq'); CREATE ROLE auditor LOGIN")
+    try:
+        admin.execute("SET SESSION AUTHORIZATION auditor")
+        seen = audit(admin, ROLE, "external")
+    finally:
+        admin.execute("RESET SESSION AUTHORIZATION; DROP ROLE auditor")
+    assert [each.name for each in seen.indexes] == ["t_pkey"]
+    assert [each.name for each in seen.foreign_keys] == ["t_b_fkey"]
+    assert [(each.last, each.hidden) for each in seen.sequences] == [(None, True)]
+
+
 def test_nothing_is_written_and_settings_return(admin: Admin) -> None:
     """The audit reads in a transaction that can't write, and leaves the connection as it was."""
     admin.execute("CREATE TABLE t (a int PRIMARY KEY)")
