@@ -221,8 +221,8 @@ class PostgresServer:
             application_name=name,
         )
 
-    def stretch(self, files: Mapping[str, int]) -> None:
-        """Make files of its data directory this many bytes long, by holes that take no room; none is cut."""
+    def stretch(self, files: Mapping[str, int], heads: Mapping[str, bytes]) -> None:
+        """Make files of its data directory so long, by holes that take no room, and begin with these."""
         for name, size in files.items():
             file = self._layout.data / name
             descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
@@ -230,6 +230,7 @@ class PostgresServer:
                 give_to_server_user(file)
                 if os.fstat(descriptor).st_size < size:
                     os.ftruncate(descriptor, size)
+                os.pwrite(descriptor, heads.get(name, b""), 0)
             finally:
                 os.close(descriptor)
 

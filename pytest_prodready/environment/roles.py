@@ -86,8 +86,8 @@ class PostgresRole(Server, Protocol):
     def followed_by(self, name: str) -> str:
         """The primary_conninfo of a server of the same run that follows this one."""
 
-    def stretch(self, files: Mapping[str, int]) -> None:
-        """Make files of its data directory this many bytes long, by holes that take no room; none is cut."""
+    def stretch(self, files: Mapping[str, int], heads: Mapping[str, bytes]) -> None:
+        """Make files of its data directory so long, by holes that take no room, and begin with these."""
 
 
 class RedisRole(Server, Protocol):

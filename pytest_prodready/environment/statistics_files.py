@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 
 from pytest_prodready.environment.roles import PostgresRole
+from pytest_prodready.environment.statistics_trees import trees
 
 FILES = """
     SELECT pg_relation_filepath(c.oid), c.relpages FROM pg_class c
@@ -24,9 +25,10 @@ def stretch(server: PostgresRole, connection: psycopg.Connection[Any], relations
     sizes = connection.execute(SIZES).fetchone()
     assert sizes is not None
     block, segment = sizes
-    found = connection.execute(FILES, (list(relations),)).fetchall()
-    # A file is never cut: the table was emptied, but an index has a first page that is needed.
-    server.stretch(dict(file for path, pages in found for file in segments(path, pages, block, segment)))
+    oids = list(relations)
+    found = connection.execute(FILES, (oids,)).fetchall()
+    files = (file for path, pages in found for file in segments(path, pages, block, segment))
+    server.stretch(dict(files), trees(connection, oids))
     return sum(pages for _, pages in found)
 
 

@@ -131,6 +131,22 @@ def shape(plan: dict[str, Any]) -> dict[str, Any]:
     return {**{key: value for key, value in plan.items() if key not in (*FIGURES, "Plans")}, "Plans": inner}
 
 
+def heights(connection: psycopg.Connection[Any]) -> dict[str, int]:
+    """The levels of each B-tree, which the server finds in order."""
+    connection.execute("CREATE EXTENSION amcheck; CREATE EXTENSION pageinspect")
+    indexes = (
+        "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_am m ON m.oid = relam"
+        " WHERE relkind = 'i' AND amname = 'btree' AND relnamespace = 'public'::regnamespace"
+    )
+    found = {}
+    for (name,) in connection.execute(indexes).fetchall():
+        connection.execute("SELECT bt_index_parent_check(%s::regclass)", (name,))
+        row = connection.execute("SELECT fastlevel FROM bt_metap(%s)", (name,)).fetchone()
+        assert row is not None
+        found[name] = int(row[0])
+    return found
+
+
 def on_disk(server: PostgresServer) -> int:
     """The bytes that the server's data directory takes."""
     files = (server.folder / "data" / "base").rglob("*")
@@ -145,15 +161,20 @@ def test_same_plans_as_on_the_data(server: PostgresServer, tmp_path: Path) -> No
         filled.execute("SET statement_timeout = 0")
         filled.execute("VACUUM (ANALYZE)")
         real = planned(filled)
+        levels = heights(filled)
     dump = dumped(server, "filled", tmp_path / "stats.sql")
     with inject(server, dump, like="bare", name="injected") as injected:
         with server.connect(injected.database) as connection:
-            ours = planned(connection)
+            ours, our_levels = planned(connection), heights(connection)
         assert (injected.missing, injected.unknown, injected.notes) == ((), (), ())
     assert len(QUERIES) == 14
     for query, expected, found in zip(QUERIES, real, ours, strict=True):
         assert shape(found) == shape(expected), query
         assert found["Plan Rows"] == expected["Plan Rows"], query
+    costs = [abs(b["Total Cost"] / a["Total Cost"] - 1) for a, b in zip(real, ours, strict=True)]
+    assert sum(cost < 0.02 for cost in costs) >= 12, costs
+    assert max(costs) < 0.2, costs
+    assert sum(levels[name] == our_levels[name] for name in levels) >= len(levels) - 3, (levels, our_levels)
 
 
 LARGE = """
