@@ -97,7 +97,7 @@ def _over(
 
 def _less(each: Judged, seen: Plans, node: Node, accept: str) -> str:
     if (limit := offset_of(each.root)) is not None:
-        return paging(each.root, limit)
+        return paging(each, limit)
     if node.kind == "Seq Scan" and node.text("Filter"):
         return index_or_words(each, seen, node)
     return index_for(each, seen, node.relation) or (
@@ -143,8 +143,13 @@ def generic_plan_as_good(seen: Plans, limits: ExplainSettings) -> Finding:
     ]
     note = f"; PostgreSQL reckons the generic plan dearer and won't take it: {listed(kept)}" if kept else ""
     number = counted(len({custom.statement.text for custom, _ in pairs}), "prepared statement")
-    passed = f"{number}, each with a generic plan that is as good" if pairs else NONE_PREPARED
+    passed = f"{number}, each with a generic plan that is as good" if pairs else _none(seen)
     return concluded(rule, seen, problems, f"{passed}{note}", details)
+
+
+def _none(seen: Plans) -> str:
+    kept = sum(each.prepared for each in seen.statements)
+    return f"{counted(kept, 'prepared statement')}, and custom plans are forced" if kept else NONE_PREPARED
 
 
 def _pairs(seen: Plans) -> list[tuple[Judged, Judged]]:

@@ -156,10 +156,8 @@ def _fetched(node: Node) -> float:
 
 
 def _fetches(each: Judged, node: Node) -> Problem:
-    words = (
-        f"{named(node)} looked {node.number('Heap Fetches'):,.0f} of {count(node.examined)} rows up in the"
-        " table"
-    )
+    fetches = node.number("Heap Fetches")
+    words = f"{named(node)} went to the table {fetches:,.0f} times for {count(node.examined)} rows"
     change = (
         f"let autovacuum keep {node.relation}'s visibility map current: ALTER TABLE {node.relation} SET"
         " (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_vacuum_scale_factor = 0.02), and end"

@@ -21,6 +21,7 @@ CONDITIONS = (
 )
 FILTERS = ("Filter", "Index Cond", "Recheck Cond")
 WORDS = ("AND", "OR", "NOT", "ANY", "ALL", "IN")
+ORDER = re.compile(r"\bORDER BY (.+?)(?: LIMIT\b| OFFSET\b| FETCH\b|\)|$)", re.IGNORECASE)
 PATTERN = re.compile(r"~~\*? '%")  # LIKE '%…'
 
 
@@ -29,9 +30,10 @@ def index_for(judged: Judged, plans: Plans, relation: str) -> str:
     found = _proposal(judged, plans.proposals, relation)
     if found is None:
         return ""
+    replaced = "".join(f", and DROP INDEX CONCURRENTLY {name}, which it replaces" for name in found.replaces)
     return (
         f"{found.sql.rstrip(';')};  -- tried: {found.node_after}, cost {found.cost_after:,.0f}"
-        f" instead of {found.cost_before:,.0f}"
+        f" instead of {found.cost_before:,.0f}{replaced}"
     )
 
 
@@ -105,16 +107,14 @@ def passed_over(node: Node) -> float:
     return max(0.0, node.children[0].all_rows - node.all_rows)
 
 
-def paging(root: Node, limit: Node) -> str:
+def paging(judged: Judged, limit: Node) -> str:
     """How to page without OFFSET."""
-    keys = next((node.texts("Sort Key") for node in limit.nodes() if node.texts("Sort Key")), ())
-    names = (
-        ", ".join(key.removesuffix(" DESC").rpartition(".")[2] for key in keys) or "the columns of its order"
-    )
+    order = ORDER.search(" ".join(judged.statement.text.split()))
+    keys = [key.split()[0] for key in order[1].split(",") if key.strip()] if order is not None else []
+    names = ", ".join(key.rpartition(".")[2] for key in keys) or "the columns of its order"
     return (
         f"page by key instead of OFFSET ({count(passed_over(limit))} rows read and thrown away): remember"
-        " the last row's"
-        f" {names} and ask for WHERE ({names}) beyond it, ORDER BY the same, LIMIT n"
+        f" {names} of the last row, and ask for WHERE ({names}) beyond it, ORDER BY the same, LIMIT n"
     )
 
 

@@ -52,11 +52,9 @@ def _name(repeat: Repeat) -> str:
 
 def _words(repeat: Repeat) -> str:
     place = f" ({repeat.code})" if repeat.code else ""
-    return (
-        f"{_name(repeat)}{place}: {repeat.few_calls} times on {repeat.few_rows} rows of"
-        f" {repeat.table or 'its parent'},"
-        f" {repeat.many_calls} times on {repeat.many_rows}"
-    )
+    parent = repeat.table.removeprefix("public.") or "its parent"
+    few = f"{repeat.few_calls} times on {repeat.few_rows} rows of {parent}"
+    return f"{_name(repeat)}{place}: {few}, {repeat.many_calls} times on {repeat.many_rows}"
 
 
 def _fixed(repeat: Repeat) -> str:
@@ -65,8 +63,8 @@ def _fixed(repeat: Repeat) -> str:
 
 def _change(repeat: Repeat) -> str:
     parent = f" with {short(repeat.parent)}" if repeat.parent else ""
+    place = f" in {repeat.code}" if repeat.code else ""
     return (
         f"fetch them together{parent}: a JOIN, or one WHERE … = ANY($1) for all rows (an ORM's joined or"
-        " select-in"
-        f" loading), instead of {short(repeat.text)} for each{f' in {repeat.code}' if repeat.code else ''}"
+        f" select-in loading), instead of {short(repeat.text)} for each{place}"
     )

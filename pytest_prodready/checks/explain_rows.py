@@ -69,7 +69,7 @@ def _examines(each: Judged, seen: Plans, limits: ExplainSettings) -> Problem | N
         return Problem(
             each,
             f"{words}, {count(passed_over(limit))} of them passed over by OFFSET",
-            paging(each.root, limit),
+            paging(each, limit),
             limit,
         )
     node = max(each.root.scans(), key=lambda node: node.all_removed)

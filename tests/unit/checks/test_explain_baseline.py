@@ -236,6 +236,8 @@ def test_generic_plans(custom: dict[str, Any], other: dict[str, Any], verdict: V
 def test_nothing_prepared() -> None:
     """What is planned anew each time has no generic plan."""
     holds(generic_plan_as_good(seen(BY_INDEX), LIMITS), PASSED, "no statement is prepared by name")
+    forced = seen(statement(BY_INDEX, prepared=True))
+    holds(generic_plan_as_good(forced, LIMITS), PASSED, "1 prepared statement, and custom plans are forced")
     holds(generic_plan_as_good(Plans(), LIMITS), INCONCLUSIVE)
 
 
