@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
 from pytest_prodready.findings import Rule
 from pytest_prodready.probes.drill import Drill, Sent, counted
 from pytest_prodready.settings import Settings
 
-DIED_OF = re.compile(r"panic: |fatal error: |(Uncaught )?[\w.]*(Error|Exception)\b")
 FEW = 0.02  # of the answers may be late on a busy machine
 FEWEST_WRITES = 5
 CAPTURED = (
@@ -68,15 +66,8 @@ def ended(seen: Drill) -> str:
     """That the process ended, with its last words; empty when it lives, or nobody can know."""
     if seen.same_process is not False:
         return ""
-    words = last_words(seen.last_words)
+    words = seen.last_words
     return f"the process ended{f' ({words[:120]})' if words else ''}"
-
-
-def last_words(log: str) -> str:
-    """The line that says why a process ended: the error's own, which may stand above its stack."""
-    lines = [line for line in log.splitlines() if line.strip()]
-    errors = [line for line in lines if DIED_OF.match(line)]
-    return (errors or lines or [""])[-1].strip()
 
 
 def liveness(seen: Drill, settings: Settings) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+DIED_OF = re.compile(r"panic: |fatal error: |(Uncaught )?[\w.]*([Ee]rror|Exception): ")
 IN_A_ROW = 5  # successes that count as recovered: one alone may be luck
 
 
@@ -90,7 +92,7 @@ class Drill:
     accepted_at_s: tuple[float, ...] | None = None  # at the proxy; None: it can't tell
     statements: int | None = None  # of the service during the fault
     same_process: bool | None = None  # None: not started by us
-    last_words: str = ""  # of a process that ended
+    last_words: str = ""  # of a process that ended: the line that says why
     steady_after: bool = False
     unsteady: str = ""  # what was still wrong at the end
 
@@ -224,3 +226,10 @@ def counted(answers: Iterable[Sent]) -> dict[str, int]:
     for each in answers:
         counts[each.kind] = counts.get(each.kind, 0) + 1
     return dict(sorted(counts.items(), key=lambda pair: -pair[1]))
+
+
+def last_words(log: str) -> str:
+    """The line of a log that says why a process ended: the error's own, which may stand above its stack."""
+    lines = [line for line in log.splitlines() if line.strip()]
+    errors = [line for line in lines if DIED_OF.match(line)]
+    return (errors or lines or [""])[-1].strip()

@@ -15,7 +15,7 @@ from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.errors import ProdreadyError
 from pytest_prodready.faults import Proxied
-from pytest_prodready.probes.drill import IN_A_ROW, Backends, Drill, Ledger, Mark, Sent, first_of
+from pytest_prodready.probes.drill import IN_A_ROW, Backends, Drill, Ledger, Mark, Sent, first_of, last_words
 from pytest_prodready.probes.drill_ledger import Journal
 from pytest_prodready.probes.drill_rows import rows_with
 from pytest_prodready.probes.health import wait_until
@@ -30,7 +30,7 @@ AFTER_S = 1.0
 STEADY_WITHIN_S = 15.0
 STEADY_DEADLINE_S = 5.0
 CHECKS = ("liveness", "readiness")
-LAST_LINES = 40  # of a process that ended: a stack stands below the error's own line
+LAST_LINES = 1000  # of a process that ended: below the error's own line may stand all that it knew
 
 Marker = Callable[[str], None]
 
@@ -210,7 +210,10 @@ class _Run:
                 for label in labels
             )
 
-        wait_until(time.monotonic() + self.fault.recover_s, recovered, every_s=0.1)
+        def over() -> bool:
+            return recovered() or _has_ended(self.scene)
+
+        wait_until(time.monotonic() + self.fault.recover_s, over, every_s=0.1)
         wait_until(time.monotonic() + AFTER_S)
 
     def _writes_recovered(self, healed: float) -> bool:
@@ -312,4 +315,4 @@ def _renew(scene: Scene) -> None:
 
 def _last_words(scene: Scene) -> str:
     application = scene.environment.application
-    return application.log_tail(LAST_LINES) if application is not None else ""
+    return last_words(application.log_tail(LAST_LINES)) if application is not None else ""

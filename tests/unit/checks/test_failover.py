@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from pytest_prodready.checks.failover import crash_loses_no_write, no_write_twice, outage_is_survived
-from pytest_prodready.checks.failover_words import CAPTURED, TRIES_SELDOM, last_words
+from pytest_prodready.checks.failover_words import CAPTURED, TRIES_SELDOM
 from pytest_prodready.findings import Verdict
-from pytest_prodready.probes.drill import Drill, Ledger, Mark, Sent, first_of
+from pytest_prodready.probes.drill import Drill, Ledger, Mark, Sent, first_of, last_words
 from tests.unit.checks.drills import END_S, FAULT_S, HEALED_S, SETTINGS, drill, stream
 
 WELL = drill()
@@ -27,7 +27,7 @@ ASKED = {"request": "liveness", "status": 503, "expected": False}
         (drill(during={"status": 503, "seconds": 1.5}), Verdict.FAILED, "took longer than 1 s"),
         (drill(after={"status": 503}), Verdict.FAILED, "not served again 6.0 s after the heal"),
         (drill(steady_after=False, unsteady="list got 500"), Verdict.FAILED, "not for good: list got 500"),
-        (drill(same_process=False, last_words="a\nboom"), Verdict.FAILED, "the process ended (boom)"),
+        (drill(same_process=False, last_words="boom"), Verdict.FAILED, "the process ended (boom)"),
         (drill(health=stream(FAULT_S, END_S, **ASKED)), Verdict.FAILED, "liveness said"),
         (drill(doubt="not steady"), Verdict.INCONCLUSIVE, "not steady"),
         (drill(sent=()), Verdict.INCONCLUSIVE, "no request"),
