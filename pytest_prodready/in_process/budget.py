@@ -103,7 +103,8 @@ def judged(given: Budget, explaining: Explaining, folder: Path) -> tuple[str, st
     if problem := _nothing(statements, explaining, left_out):
         return f"{given.marker}: nothing was checked\n  {problem}", ""
     tables = tuple(TableSize(_plain(name), rows, 0) for name, rows in explaining.tables.items())
-    failures = [line for name in given.names for line in _failures(name, given.settings, statements, tables)]
+    failures = [*_unchecked(given, statements, tables)]
+    failures += [line for each in statements for line in _over(given, each, tables)]
     failures += [line for seen in explaining.statements.values() for line in _unexplained(seen, folder)]
     if not failures:
         return "", "\n".join(left_out)
@@ -145,36 +146,42 @@ def _nothing(statements: list[Statement], explaining: Explaining, left_out: list
     return "\n  ".join(["none of its statements has a plan", *left_out])
 
 
-def _failures(
-    name: str, settings: ExplainSettings, statements: list[Statement], tables: tuple[TableSize, ...]
-) -> Iterator[str]:
-    """Why one limit isn't held, in lines; none where it is."""
-    wanted = [each for each in statements if any(_tells(plan, name) for plan in each.plans)]
-    if not wanted:
-        yield f"  {name}: nothing was checked, for none of its statements could be run"
-    elif name == "seq_scan" and (small := _too_small(tables, settings)):
-        yield f"  seq_scan: nothing was checked, {small}"
-    for each in wanted:
-        yield from _over(name, settings, each, tables)
+def _unchecked(given: Budget, statements: list[Statement], tables: tuple[TableSize, ...]) -> Iterator[str]:
+    """The limits that could be held against nothing."""
+    for name in given.names:
+        if not any(_tells(plan, name) for each in statements for plan in each.plans):
+            yield f"  {name}: nothing was checked, for none of its statements could be run"
+        elif name == "seq_scan" and (small := _too_small(tables, given.settings)):
+            yield f"  seq_scan: nothing was checked, {small}"
 
 
-def _over(
-    name: str, settings: ExplainSettings, statement: Statement, tables: tuple[TableSize, ...]
-) -> Iterator[str]:
-    """What is wrong with a statement, by the first of its plans that shows it."""
-    for plan in statement.plans:
-        if not _tells(plan, name):
+def _over(given: Budget, statement: Statement, tables: tuple[TableSize, ...]) -> Iterator[str]:
+    """What is wrong with a statement: each limit that isn't held, and the plans that show it."""
+    shown: list[Explained] = []
+    for name in given.names:
+        if (found := _broken(name, given.settings, statement, tables)) is None:
             continue
-        finding = LIMITS[name](
-            Plans(statements=(replace(statement, plans=(plan,)),), tables=tables), settings
-        )
-        if finding.verdict is not Verdict.PASSED:
-            yield f"  {name}: {finding.summary.removeprefix('1 of 1 statement: ')}"
-            yield f"      limit   {finding.limit}"
-            yield f"      change  {finding.remedy}"
-            yield f"      {shortened(statement.text)}"
-            yield from (f"        {line}" for line in figured(Node.parse(plan.plan)))
-            return
+        finding, plan = found
+        shown += [] if plan in shown else [plan]
+        yield f"  {name}: {finding.summary.removeprefix('1 of 1 statement: ')}"
+        yield f"      limit   {finding.limit}"
+        yield f"      change  {finding.remedy}"
+    for plan in shown:
+        yield f"      {shortened(statement.text)}"
+        yield from (f"        {line}" for line in figured(Node.parse(plan.plan)))
+
+
+def _broken(
+    name: str, settings: ExplainSettings, statement: Statement, tables: tuple[TableSize, ...]
+) -> tuple[Finding, Explained] | None:
+    """The first of a statement's plans that doesn't hold a limit; None where all do."""
+    for plan in statement.plans:
+        if _tells(plan, name):
+            one = Plans(statements=(replace(statement, plans=(plan,)),), tables=tables)
+            finding = LIMITS[name](one, settings)
+            if finding.verdict is not Verdict.PASSED:
+                return finding, plan
+    return None
 
 
 def _tells(plan: Explained, name: str) -> bool:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.shop.running import Shop, copied, database
+
 
 @pytest.fixture
 def base() -> Iterator[Path]:
@@ -18,3 +20,16 @@ def base() -> Iterator[Path]:
     folder.mkdir(mode=0o755)
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def shop_url() -> Iterator[str]:
+    """The address of a running PostgreSQL, for SQLAlchemy."""
+    with database() as url:
+        yield url
+
+
+@pytest.fixture
+def shop(tmp_path: Path, shop_url: str) -> Shop:
+    """A user's code with fixtures for its tests, in a folder of its own."""
+    return copied(tmp_path, shop_url)
