@@ -71,6 +71,7 @@ class Types:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._known: dict[int, Type] = {}
+        self._names: dict[tuple[int, int], str] = {}
 
     def values(self, oid: int, modifier: int, salt: int) -> Values | None:
         """The values of a type; None of one that nobody here knows."""
@@ -109,8 +110,11 @@ class Types:
 
     def name(self, oid: int, modifier: int) -> str:
         """A type as SQL, right under any search_path."""
-        with qualified_names(self._connection):
-            return str(one(self._connection, f"SELECT format_type({oid}, {modifier})"))
+        if (oid, modifier) not in self._names:
+            with qualified_names(self._connection):
+                found = one(self._connection, f"SELECT format_type({oid}, {modifier})")
+            self._names[oid, modifier] = str(found)
+        return self._names[oid, modifier]
 
     def about(self, oid: int) -> Type:
         """What the catalogue says of a type."""
