@@ -20,7 +20,7 @@ def explained(folder: Path, *arguments: str) -> GateRun:
 
 
 def test_a_lost_index_is_found(tmp_path: Path) -> None:
-    """Without a file it is said how to make one; it holds until an index is lost, or a person accepts that."""
+    """Without a file it is said how to make one; it holds until an index is lost or a person accepts it."""
     request = {"name": "search", "path": "/jobs?title={token}"}
     settings = {"requests": [request], "explain.rows": {"jobs": 20_000}, "explain.buffers": None}
     Specimen(name="x", breaks="", says="", settings=settings).build(tmp_path)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
-from tests.specimens import Specimen, explain_indexes
+from tests.specimens import Specimen, explain_indexes, explain_orm, explain_statements
 
-SPECIMENS: tuple[Specimen, ...] = (*explain_indexes.SPECIMENS,)
+SPECIMENS: tuple[Specimen, ...] = (
+    *explain_statements.SPECIMENS,
+    *explain_orm.SPECIMENS,
+    *explain_indexes.SPECIMENS,
+)
