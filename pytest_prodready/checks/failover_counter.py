@@ -11,10 +11,10 @@ from pytest_prodready.settings import Settings
 def no_count_twice(seen: Counted, settings: Settings) -> Finding:
     """What was acknowledged is in the number, and no more is in it than was attempted."""
     rule = RULES["failover.no-count-twice"]
-    if seen.doubt:
-        return rule.inconclusive(seen.doubt)
-    if seen.moved is None:
-        return rule.inconclusive("the number could not be read afterwards")
+    if seen.stuck:
+        return rule.failed(seen.stuck, limit="increments work again once answers arrive")
+    if seen.doubt or seen.moved is None:
+        return rule.inconclusive(seen.doubt or "the number could not be read afterwards")
     told = (
         f"{seen.attempted} increments, {seen.executed} of them executed and their answers lost:"
         f" {seen.acknowledged} acknowledged, {seen.moved} counted"

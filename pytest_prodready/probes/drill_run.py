@@ -12,37 +12,31 @@ from functools import partial
 import psycopg
 
 from pytest_prodready.environment.database import Database
-from pytest_prodready.environment.environment import Environment
 from pytest_prodready.errors import ProdreadyError
 from pytest_prodready.faults import Proxied
 from pytest_prodready.probes.drill import IN_A_ROW, Backends, Drill, Ledger, Mark, Sent, first_of, last_words
 from pytest_prodready.probes.drill_ledger import Journal
 from pytest_prodready.probes.drill_rows import rows_with
+from pytest_prodready.probes.drill_scene import (
+    Scene,
+    has_ended,
+    renew,
+    steady,
+    steady_or_renewed,
+)
 from pytest_prodready.probes.health import wait_until
-from pytest_prodready.probes.traffic import Answer, Traffic
-from pytest_prodready.settings import Request, Settings
+from pytest_prodready.probes.traffic import Answer
+from pytest_prodready.settings import Request
 
 EVERY_S = 0.025  # of the schedule: RTO is known to 50 ms or better
 HEALTH_EVERY_S = 0.1
 BACKENDS_EVERY_S = 0.25
 BEFORE_S = 1.0
 AFTER_S = 1.0
-STEADY_WITHIN_S = 15.0
-STEADY_DEADLINE_S = 5.0
 CHECKS = ("liveness", "readiness")
 LAST_LINES = 1000  # of a process that ended: below the error's own line may stand all that it knew
 
 Marker = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Scene:
-    """The service under test, whom to ask, and whom to tell."""
-
-    environment: Environment
-    traffic: Traffic
-    settings: Settings
-    progress: Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -88,7 +82,7 @@ def run_drill(scene: Scene, fault: Fault) -> Drill:
     """Break it, mend it, and tell everything that was seen."""
     nothing = Drill(fault.name, fault.words)
     scene.progress(f"{fault.name}: waiting for the steady state")
-    if doubt := steady(scene):
+    if doubt := steady_or_renewed(scene):
         return replace(nothing, doubt=f"the service was not steady before the fault: {doubt}")
     journal = _journal(scene, fault)
     if journal is not None and (doubt := journal.try_one()):
@@ -98,7 +92,8 @@ def run_drill(scene: Scene, fault: Fault) -> Drill:
         seen = _Run(scene, fault, journal).run()
     except ProdreadyError as failure:
         return replace(nothing, doubt=failure.problem)
-    unsteady = steady(scene)
+    # Who did not recover while it was watched has had its time.
+    unsteady = steady(scene, AFTER_S if seen.recovered_at_s() is None else None)
     seen = replace(
         seen,
         steady_after=not unsteady,
@@ -107,30 +102,8 @@ def run_drill(scene: Scene, fault: Fault) -> Drill:
         last_words="" if _alive(scene) else _last_words(scene),
     )
     if unsteady:
-        _renew(scene)
+        renew(scene)
     return seen
-
-
-def steady(scene: Scene) -> str:
-    """Wait until every declared request is served several times in a row; returns what is wrong."""
-    return steadied(scene.traffic, scene.settings, lambda: _has_ended(scene))
-
-
-def steadied(traffic: Traffic, settings: Settings, ended: Callable[[], bool]) -> str:
-    """The same for traffic to an instance that may end; waiting for it would then be in vain."""
-    requests = settings.traffic
-    end = time.monotonic() + STEADY_WITHIN_S
-    row, wrong = 0, "no request is declared"
-    while requests and row < IN_A_ROW:
-        answers = [traffic.send(request, STEADY_DEADLINE_S) for request in requests]
-        bad = next((each for each in answers if not each.expected), None)
-        row = row + 1 if bad is None else 0
-        if bad is not None:
-            wrong = f"{bad.request} got {bad.status or bad.error}"
-            wait_until(time.monotonic() + 0.1)
-        if time.monotonic() > end or ended():
-            break
-    return "" if row >= IN_A_ROW else wrong
 
 
 class _Run:
@@ -211,7 +184,7 @@ class _Run:
             )
 
         def over() -> bool:
-            return recovered() or _has_ended(self.scene)
+            return recovered() or has_ended(self.scene)
 
         wait_until(time.monotonic() + self.fault.recover_s, over, every_s=0.1)
         wait_until(time.monotonic() + AFTER_S)
@@ -293,24 +266,8 @@ def _pid(scene: Scene) -> int | None:
     return scene.environment.application.pid if scene.environment.application else None
 
 
-def _has_ended(scene: Scene) -> bool:
-    """Whether the process is ours and has ended."""
-    application = scene.environment.application
-    return application is not None and application.pid is not None and not application.alive
-
-
 def _alive(scene: Scene) -> bool:
     return scene.environment.application is not None and scene.environment.application.alive
-
-
-def _renew(scene: Scene) -> None:
-    """Start the service anew where it is ours: what broke it is told, and isn't the next drill's to bear."""
-    application = scene.environment.application
-    if application is not None and application.pid is not None:
-        scene.progress("starting the service anew, which did not get steady")
-        with suppress(ProdreadyError):
-            application.kill()
-            application.start()
 
 
 def _last_words(scene: Scene) -> str:

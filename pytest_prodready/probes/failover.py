@@ -14,7 +14,8 @@ from pytest_prodready.environment.environment import Environment
 from pytest_prodready.errors import ProdreadyError
 from pytest_prodready.faults import Proxied
 from pytest_prodready.probes.drill import Drill
-from pytest_prodready.probes.drill_run import Fault, Marker, Scene, run_drill
+from pytest_prodready.probes.drill_run import Fault, Marker, run_drill
+from pytest_prodready.probes.drill_scene import Scene
 from pytest_prodready.probes.health import wait_until
 from pytest_prodready.probes.traffic import Traffic
 from pytest_prodready.settings import Settings
@@ -57,7 +58,7 @@ def crash(
     fault = Fault(
         name="crash",
         words="PostgreSQL killed and started again",
-        hold=lambda _: failures.killed(server),
+        hold=lambda _: failures.killed(server, proxy_of(environment)),
         seconds=0.5,
         recover_s=settings.failover.recover_within_s + MARGIN_S,
         deadline_s=settings.failover.deadline_s,

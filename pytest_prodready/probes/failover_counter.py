@@ -13,6 +13,7 @@ from pytest_prodready.environment.cache import Cache
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.faults import Proxied
 from pytest_prodready.probes.drill import Sent
+from pytest_prodready.probes.drill_scene import Scene, renew
 from pytest_prodready.probes.failover_redis import redis_of
 from pytest_prodready.probes.health import wait_until
 from pytest_prodready.probes.redis_costs import commands_of
@@ -35,6 +36,7 @@ class Counted:
     answers: tuple[Sent, ...] = ()  # request: calm or cut
     executed: int = 0  # increments whose answers were swallowed after Redis had executed something
     moved: int | None = None  # the number at the end, less the number at the beginning
+    stuck: str = ""  # what became of increments that never worked again after a lost answer
 
     @property
     def acknowledged(self) -> int:
@@ -64,7 +66,9 @@ def redis_counter(
         progress(f"losing the answer to an increment, {number + 1} of {ROUNDS}")
         counting.cut()
         if doubt := counting.calm():
-            return Counted(doubt=f"after an answer was lost {doubt}", answers=tuple(counting.answers))
+            renew(Scene(environment, traffic, settings, progress))
+            stuck = f"{READY_WITHIN_S:g} s after an answer was lost {doubt}"
+            return Counted(answers=tuple(counting.answers), executed=counting.executed, stuck=stuck)
     progress("reading the number until it rests")
     after = counting.rested()
     if environment.application is not None:

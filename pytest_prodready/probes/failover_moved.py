@@ -11,7 +11,8 @@ from pytest_prodready.environment.environment import Environment
 from pytest_prodready.environment.moving_name import MovingName
 from pytest_prodready.faults import Connections, Proxied
 from pytest_prodready.probes.drill import Drill
-from pytest_prodready.probes.drill_run import Fault, Marker, Scene, run_drill
+from pytest_prodready.probes.drill_run import Fault, Marker, run_drill
+from pytest_prodready.probes.drill_scene import Scene
 from pytest_prodready.probes.failover import MARGIN_S
 from pytest_prodready.probes.traffic import Traffic
 from pytest_prodready.settings import Settings

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.probes.drill import Drill
-from pytest_prodready.probes.drill_run import Fault, Scene, run_drill
+from pytest_prodready.probes.drill_run import Fault, run_drill
+from pytest_prodready.probes.drill_scene import Scene
 from pytest_prodready.probes.failover import MARGIN_S, database_of, proxy_of
 from pytest_prodready.probes.holders import UNKNOWN, Usage, cached, runs_no_statement
 from pytest_prodready.probes.traffic import Traffic

@@ -14,7 +14,8 @@ from pytest_prodready.environment.environment import Environment
 from pytest_prodready.errors import ProdreadyError
 from pytest_prodready.faults import Proxied
 from pytest_prodready.probes.drill import Drill
-from pytest_prodready.probes.drill_run import Fault, Marker, Scene, run_drill
+from pytest_prodready.probes.drill_run import Fault, Marker, run_drill
+from pytest_prodready.probes.drill_scene import Scene
 from pytest_prodready.probes.failover import MARGIN_S, database_of, proxy_of, refused
 from pytest_prodready.probes.health import wait_until
 from pytest_prodready.probes.traffic import Traffic

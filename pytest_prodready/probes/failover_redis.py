@@ -13,7 +13,8 @@ from pytest_prodready.environment.failures import killed
 from pytest_prodready.errors import ProdreadyError
 from pytest_prodready.faults import Proxied
 from pytest_prodready.probes.drill import Drill, Sent
-from pytest_prodready.probes.drill_run import Fault, Marker, Scene, run_drill, steady
+from pytest_prodready.probes.drill_run import Fault, Marker, run_drill
+from pytest_prodready.probes.drill_scene import Scene, steady, steady_or_renewed
 from pytest_prodready.probes.health import wait_until
 from pytest_prodready.probes.redis_costs import DEADLINE_S, Books, Calls, Cost, costs, empty, hot
 from pytest_prodready.probes.traffic import Answer, Traffic
@@ -85,7 +86,7 @@ def redis_loss(
         requests=tuple(requests),
         proxied=proxied,
     )
-    if doubt := steady(scene):
+    if doubt := steady_or_renewed(scene):
         doubt = f"the service was not steady before the fault: {doubt}"
         return RedisLoss(Drill(fault.name, words, doubt=doubt))
     books = Books(cache, environment.database)
@@ -104,7 +105,7 @@ def dead_then_silent(
     """Redis is dead (or refused) for a while, and then silent until the block ends."""
     assert cache.server is not None
     with ExitStack() as mended:
-        mended.enter_context(killed(cache.server) if kill else proxied.down())
+        mended.enter_context(killed(cache.server, proxied) if kill else proxied.down())
         wait_until(time.monotonic() + dead_s)
         with proxied.black_hole():
             mended.close()
@@ -151,7 +152,7 @@ def redis_herd(
     """Send a crowd for what is cached with Redis empty; then the traffic and the crowd without Redis."""
     cache, proxied = redis_of(environment)
     scene, application = Scene(environment, traffic, settings, progress), environment.application
-    if doubt := steady(scene):
+    if doubt := steady_or_renewed(scene):
         return RedisHerd(doubt=f"the service was not steady before: {doubt}")
     progress("counting what requests cost with Redis empty and filled")
     books = Books(cache, environment.database)

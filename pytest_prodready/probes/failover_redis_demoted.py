@@ -15,7 +15,8 @@ from pytest_prodready.environment.failures import redis_demoted
 from pytest_prodready.environment.replica import RedisReplica
 from pytest_prodready.errors import ProdreadyError
 from pytest_prodready.probes.drill import Drill, Sent, counted
-from pytest_prodready.probes.drill_run import STEADY_WITHIN_S, Fault, Marker, Scene, run_drill, steady
+from pytest_prodready.probes.drill_run import Fault, Marker, run_drill
+from pytest_prodready.probes.drill_scene import STEADY_WITHIN_S, Scene, steady_or_renewed
 from pytest_prodready.probes.failover_redis import MARGIN_S, redis_of
 from pytest_prodready.probes.health import wait_until
 from pytest_prodready.probes.redis_costs import DEADLINE_S, empty, keys
@@ -48,7 +49,7 @@ def redis_demotion(
     """Let Redis and a replica swap places under traffic; write until it works again."""
     cache, proxied = redis_of(environment)
     scene = Scene(environment, traffic, settings, progress)
-    if doubt := steady(scene):
+    if doubt := steady_or_renewed(scene):
         return RedisDemotion(Drill(NAME, WORDS, doubt=f"the service was not steady before: {doubt}"))
     optional = settings.redis is not None and settings.redis.optional
     kept = _storing(traffic, cache, settings.traffic) if optional else None

@@ -13,7 +13,7 @@ from pytest_prodready.environment.environment import Environment
 from pytest_prodready.environment.standby import Standby
 from pytest_prodready.probes.drill import Sent
 from pytest_prodready.probes.drill_ledger import Journal
-from pytest_prodready.probes.drill_run import steadied
+from pytest_prodready.probes.drill_scene import steadied
 from pytest_prodready.probes.health import wait_until
 from pytest_prodready.probes.shutdown import traffic_to
 from pytest_prodready.probes.traffic import Traffic

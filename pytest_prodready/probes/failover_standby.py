@@ -9,7 +9,8 @@ from pytest_prodready.environment import failures
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.environment.standby import Standby
 from pytest_prodready.probes.drill import Drill
-from pytest_prodready.probes.drill_run import Fault, Marker, Scene, run_drill
+from pytest_prodready.probes.drill_run import Fault, Marker, run_drill
+from pytest_prodready.probes.drill_scene import Scene
 from pytest_prodready.probes.failover import MARGIN_S
 from pytest_prodready.probes.pool_hold import warm
 from pytest_prodready.probes.traffic import Traffic

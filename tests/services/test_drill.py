@@ -16,9 +16,10 @@ from pytest_prodready.environment.environment import Environment
 from pytest_prodready.environment.service import Endpoint
 from pytest_prodready.faults import Proxied
 from pytest_prodready.findings import Verdict
-from pytest_prodready.probes import drill_run
+from pytest_prodready.probes import drill_scene
 from pytest_prodready.probes.drill import Drill, counted
-from pytest_prodready.probes.drill_run import Fault, Scene, run_drill
+from pytest_prodready.probes.drill_run import Fault, run_drill
+from pytest_prodready.probes.drill_scene import Scene
 from pytest_prodready.probes.traffic import Traffic
 from pytest_prodready.settings import Request, Settings
 
@@ -97,7 +98,7 @@ Play = Callable[[str], Stage]
 @pytest.fixture
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Play]:
     """Starts the service with its database, and stops them at the end."""
-    monkeypatch.setattr(drill_run, "STEADY_WITHIN_S", 3.0)
+    monkeypatch.setattr(drill_scene, "STEADY_WITHIN_S", 3.0)
     environments: list[Environment] = []
     senders: list[Traffic] = []
 
@@ -181,7 +182,7 @@ def test_a_drill_ends_whatever_the_service_does(play: Play, how: str, says: str)
     application = stage.scene.environment.application
     assert application is not None
     assert application.alive
-    assert drill_run.steady(stage.scene) == ""
+    assert drill_scene.steady(stage.scene) == ""
     assert listeners(application.endpoint) <= set(application.processes())
 
 

@@ -205,6 +205,7 @@ def increments(acknowledged: int, unknown: int) -> tuple[Sent, ...]:
         (Counted("", increments(11, 0), 0, 11), Verdict.INCONCLUSIVE, "no increment was seen"),
         (Counted("", increments(11, 0), 5, None), Verdict.INCONCLUSIVE, "could not be read"),
         (Counted("an increment got 404"), Verdict.INCONCLUSIVE, "404"),
+        (Counted(stuck="5 s after an answer was lost an increment got 503"), Verdict.FAILED, "5 s after"),
     ],
 )
 def test_counter(seen: Counted, verdict: Verdict, part: str) -> None:
