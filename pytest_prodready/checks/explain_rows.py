@@ -131,11 +131,11 @@ def _cost(place: Place) -> float:
 
 def _tables(root: Node) -> Iterator[list[Place]]:
     """The sequential scans, those of one table's partitions together."""
-    groups: dict[int, list[Place]] = {}
+    groups: dict[tuple[int, str], list[Place]] = {}
     for place in root.walk():
         if place.node.kind == "Seq Scan" and place.node.relation:
-            together = place.parent is not None and place.parent.kind in ("Append", "Merge Append")
-            groups.setdefault(id(place.parent if together else place.node), []).append(place)
+            table = place.node.partition_of
+            groups.setdefault((id(place.parent if table else place.node), table), []).append(place)
     return iter(groups.values())
 
 
@@ -155,8 +155,8 @@ def _needless(each: Judged, place: Place, size: float) -> bool:
     if kept < read / 2:
         return True
     for parent in reversed(place.parents):
-        if parent.kind in MAKES_ROWS or parent.writes:
-            return False
+        if parent.kind in MAKES_ROWS or parent.writes or "Anti" in parent.text("Join Type"):
+            return False  # what has no counterpart is found by looking at all
         if _used(each, parent) * 10 < kept and parent.kind not in ("Hash", "Materialize", "Memoize"):
             return True
     return False

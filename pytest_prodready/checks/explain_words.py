@@ -50,7 +50,14 @@ def judged(plans: Plans, mode: Mode | None = None) -> tuple[Judged, ...]:
 def _of_one(statement: Statement, mode: Mode | None) -> Iterator[Judged]:
     known = [each for each in statement.plans if each.plan]
     wanted = mode or ("custom" if any(each.mode == "custom" for each in known) else "generic")
-    return (Judged(statement, each, Node.parse(each.plan)) for each in known if each.mode == wanted)
+    made = (Judged(statement, each, Node.parse(each.plan)) for each in known if each.mode == wanted)
+    return (each for each in made if not _of_catalogue(each.root))
+
+
+def _of_catalogue(root: Node) -> bool:
+    """Whether it reads PostgreSQL's own catalogue alone, as drivers do once for each connection."""
+    schemas = {scan.text("Schema") for scan in root.scans()}
+    return bool(schemas) and schemas <= {"pg_catalog", "information_schema"}
 
 
 def analyzed(plans: Plans) -> tuple[Judged, ...]:
@@ -82,7 +89,7 @@ def _first_reason(plans: Plans) -> str:
         for each in plans.statements
         for plan in each.plans or (Explained("custom", "rows"),)
     ]
-    return next((reason for reason in reasons if reason), "nobody knows why")
+    return next((reason for reason in reasons if reason), "PostgreSQL's own catalogue is all that was read")
 
 
 def concluded(  # noqa: PLR0913 (the parts of a finding)
@@ -113,8 +120,11 @@ def statements_of(plans: Plans, *, rows: bool) -> set[str]:
 
 def _left_out(plans: Plans, *, rows: bool) -> str:
     """How many statements that have a plan could not be judged, as an addition to a summary."""
-    known = statements_of(plans, rows=rows)
-    missing = sum(not (each.skipped or each.nested or each.text in known) for each in plans.statements)
+
+    def known(statement: Statement) -> bool:
+        return any(plan.analyzed if rows else plan.plan for plan in statement.plans)
+
+    missing = sum(not (each.skipped or each.nested or known(each)) for each in plans.statements)
     return f"; {counted(missing, 'statement')} not judged, see explain.statements-captured" if missing else ""
 
 

@@ -9,7 +9,6 @@ from pytest_prodready.probes.plan_tree import Node
 
 SIMPLE_NAME = re.compile(r"[a-z_][a-z0-9_$]*")
 LITERAL = re.compile(r"'(?:[^']|'')*'(?:::[\w ]+(?:\[\])?)?")
-MEMBER = re.compile(r"(.+)_\d+")  # how the planner names partitions of a table
 INDENT = "  "
 AGGREGATES = {"Sorted": "GroupAggregate", "Hashed": "HashAggregate", "Mixed": "MixedAggregate"}
 JOINS = {"Hash Join": "Hash", "Merge Join": "Merge", "Nested Loop": "Nested Loop"}
@@ -97,10 +96,8 @@ def _without_twins(children: Sequence[Node]) -> Iterator[Node | str]:
 
 def _of_partitions(node: Node) -> str:
     """A line such as "Index Scan on partitions of events"; empty for anything else."""
-    member = MEMBER.fullmatch(node.alias)
-    if node.text("Parent Relationship") != "Member" or not node.relation or member is None:
-        return ""
-    return "" if node.relation == node.alias else f"{_kind(node)} on partitions of {_name(member[1])}"
+    table = node.partition_of
+    return f"{_kind(node)} on partitions of {_name(table)}" if table else ""
 
 
 def _figures(node: Node) -> str:

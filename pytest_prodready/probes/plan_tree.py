@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+MEMBER = re.compile(r"(.+)_\d+")
 REMOVED = "Rows Removed by "
 WRITE = "ModifyTable"
 LOOPING = ("Nested Loop",)
@@ -52,6 +54,17 @@ class Node:
     def alias(self) -> str:
         """The name of that table in the statement."""
         return self.text("Alias")
+
+    @property
+    def partition_of(self) -> str:
+        """The table, by its name in the statement, that it is a part of; empty for a table of its own.
+
+        The planner calls the parts of `events` events_1, events_2; in a UNION ALL `jobs_1` is jobs itself.
+        """
+        member = MEMBER.fullmatch(self.alias)
+        if member is None or self.text("Parent Relationship") != "Member":
+            return ""
+        return "" if self.relation in ("", self.alias, member[1]) else member[1]
 
     @property
     def index(self) -> str:

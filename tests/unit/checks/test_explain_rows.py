@@ -54,6 +54,7 @@ SEQ = [
         PASSED,
         "all of jobs",
     ),
+    ("anti join", ran("Hash Join", inner(WHOLE, "Outer"), rows=3, Join_Type="Anti"), PASSED, "all of jobs"),
     ("never run", scan(rows=0, loops=0), PASSED, ""),
 ]
 
@@ -83,6 +84,22 @@ def test_partitions_count_together() -> None:
     ]
     holds(no_large_seq_scan(seen(ran("Append", *parts)), LIMITS), FAILED, "Seq Scan on events_0 e_0")
     holds(no_large_seq_scan(seen(ran("Append", parts[0])), LIMITS), PASSED)
+
+
+def test_a_union_is_no_partitioned_table() -> None:
+    """Tables that are read one after the other are each of their own size."""
+    twice = [
+        inner(scan(rows=5, removed=5995, buffers=90, alias=alias, table="o"), "Member")
+        for alias in ("o", "o_1")
+    ]
+    holds(no_large_seq_scan(seen(ran("Append", *twice)), LIMITS), PASSED)
+
+
+def test_the_catalogue_is_postgres_own() -> None:
+    """What a driver asks PostgreSQL's catalogue once for each connection isn't the service's to index."""
+    types = statement(scan(table="pg_type", removed=19_000, buffers=90, Schema="pg_catalog"), text="SELECT 2")
+    holds(no_large_seq_scan(seen(types, BACKWARD), LIMITS), PASSED, "1 statement, none")
+    holds(rows_examined(seen(types), LIMITS), INCONCLUSIVE, "own catalogue is all that was read")
 
 
 def test_the_index_that_was_tried_is_proposed() -> None:
