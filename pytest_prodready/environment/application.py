@@ -91,7 +91,7 @@ class Application(StartedApplication):
             )
 
     def kill(self) -> int:
-        """End all of its processes at once; returns how many there were."""
+        """End all of its processes at once; returns how many there were, daemons not counted."""
         with self._lock:
             count = 0
             # A supervisor replaces a worker that dies before itself: look again until nobody is left.
@@ -99,6 +99,7 @@ class Application(StartedApplication):
                 if not self.processes():
                     break
                 count += self._kill_those_seen()
+            self._kill_daemons()
             return count
 
     def discard(self) -> None:
@@ -157,6 +158,19 @@ class Application(StartedApplication):
         leftovers.wait_gone(ended, within_s=FORCED_WITHIN_S)
         return len(ended)
 
+    def _kill_daemons(self) -> None:
+        """End those that left its group and lost their parents: they may hold the port."""
+        if self._process is None:
+            return
+        for _ in range(KILL_ROUNDS):
+            daemons = leftovers.of_instance(self._run.folder, self.name)
+            if not daemons:
+                return
+            for process in daemons:
+                with suppress(psutil.Error):
+                    process.kill()
+            leftovers.wait_gone(daemons, within_s=FORCED_WITHIN_S)
+
     def _spawn(self) -> Readiness:
         self.kill()  # what a main process that died has left may hold the port
         words = self._recipe.words(self._recipe.service.command or "", self._port, "[service] command")
@@ -167,7 +181,7 @@ class Application(StartedApplication):
                 source="[service] port" if self._fixed_port else None,
                 remedy="end that program, or let the command take {port} and remove [service] port",
             )
-        variables = self._recipe.environment(self._port)
+        variables = {**self._recipe.environment(self._port), leftovers.INSTANCE: self.name}
         self._process = self._run.spawn(words, env=variables, cwd=self._recipe.cwd, log=self.log_file)
         endpoints = [self.endpoint, *(Endpoint(host, self._port) for host in (LOOPBACK, "::1"))]
         return Readiness(list(dict.fromkeys(endpoints)), self._recipe.ready_path)

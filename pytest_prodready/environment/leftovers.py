@@ -15,6 +15,7 @@ import psutil
 from pytest_prodready.environment.places import server_user
 
 LABEL = "PRODREADY_RUN"  # in the environment of every process that we start
+INSTANCE = "PRODREADY_INSTANCE"  # and of every instance of the service: which one
 RECORD = "processes"  # in the run's folder: a line "pid create-time" for each of them
 SHARED_MEMORY = Path("/proc/sysvipc/shm")
 SAME_START_S = 1.5  # the system's clock may be set between two readings
@@ -55,6 +56,17 @@ def of_run(folder: Path) -> list[psutil.Process]:
             found.update((child.pid, child) for child in root.children(recursive=True))
     found.pop(os.getpid(), None)
     return [process for process in found.values() if runs(process)]
+
+
+def of_instance(folder: Path, name: str) -> list[psutil.Process]:
+    """Every living process of one instance of the service, those that turned their back on it included."""
+    found = []
+    for process in _visible():
+        with suppress(psutil.Error, OSError):
+            variables = process.environ()
+            if (variables.get(LABEL), variables.get(INSTANCE)) == (folder.name, name) and runs(process):
+                found.append(process)
+    return found
 
 
 def end(folder: Path, *, within_s: float = 10.0) -> int:

@@ -13,6 +13,7 @@ import pytest
 
 from pytest_prodready.environment.application import Application
 from pytest_prodready.environment.given_application import GivenApplication
+from pytest_prodready.environment.leftovers import of_instance
 from pytest_prodready.environment.ports import is_free
 from pytest_prodready.environment.recipe import Recipe, check_command
 from pytest_prodready.environment.runs import Run
@@ -80,6 +81,16 @@ def test_children_are_ended(run: Run, tmp_path: Path) -> None:
     assert ended is not None
     assert (ended.killed, ended.left) == (False, 2)
     assert eventually(lambda: not any(psutil.pid_exists(pid) for pid in processes))
+
+
+def test_daemons_are_ended(run: Run, tmp_path: Path) -> None:
+    """One that left the group and lost its parent does not outlive the service."""
+    application = Application(run, recipe(tmp_path, "daemon"))
+    application.start()
+    assert eventually(lambda: len(of_instance(run.folder, application.name)) == 2)
+    assert len(application.processes()) == 1
+    application.kill()
+    assert not of_instance(run.folder, application.name)
 
 
 def test_a_child_born_while_they_are_killed_is_ended(

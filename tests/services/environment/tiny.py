@@ -38,4 +38,9 @@ if HOW == "parent":
     subprocess.Popen(["sleep", "600"], start_new_session=True)
 if HOW in ("parent", "supervisor"):
     subprocess.Popen(["sleep", "600"])
+if HOW == "daemon" and not os.fork():
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    signal.pause()  # in a group of its own, and nobody's child any more
 ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
