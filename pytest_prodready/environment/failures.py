@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from pytest_prodready.environment.database import Database
@@ -25,6 +25,7 @@ from pytest_prodready.environment.failover_steps import (
 from pytest_prodready.environment.replica import RedisReplica
 from pytest_prodready.environment.roles import Server
 from pytest_prodready.environment.standby import Standby, reload
+from pytest_prodready.faults import Proxied
 from pytest_prodready.stopwatch import WAITING, spent
 
 Mark = Callable[[str], None]
@@ -47,9 +48,9 @@ def unheard(_: str) -> None:
 
 
 @contextmanager
-def killed(server: Server) -> Iterator[None]:
+def killed(server: Server, proxied: Proxied | None = None) -> Iterator[None]:
     """End all of its processes at once; it runs again on the same data afterwards."""
-    server.kill()
+    _kill(server, proxied)
     try:
         yield
     finally:
@@ -104,7 +105,7 @@ def failed_over(standby: Standby, mark: Mark = unheard) -> Iterator[Failover]:
     server = postgres_of(standby.primary)
     with ExitStack() as undone:
         switch = put_back(undone, standby, started_again)
-        server.kill()
+        _kill(server, standby.primary.proxied)
         failed_at = _marked(mark, "killed")
         promotion_s = standby.promote()
         promoted_at = _marked(mark, "promoted")
@@ -137,7 +138,7 @@ def redis_failed_over(replica: RedisReplica, mark: Mark = unheard) -> Iterator[F
     with ExitStack() as undone:
         switch = put_back_redis(undone, replica)
         undone.callback(server.start)
-        server.kill()
+        _kill(server, replica.primary.proxied)
         failed_at = _marked(mark, "killed")
         promotion_s = replica.promote()
         promoted_at = _marked(mark, "promoted")
@@ -198,6 +199,16 @@ def _demoted_in_place(standby: Standby, mark: Mark, stale_s: float) -> Iterator[
         promoted_at = _marked(mark, "promoted")
         switch.enter_context(reroute)
         yield Failover(failed_at, promoted_at, _marked(mark, "switched"), promotion_s)
+
+
+def _kill(server: Server, proxied: Proxied | None) -> None:
+    """Kill a server while its proxy, if any, refuses clients, and let those that come later find it dead.
+
+    A container's address goes before its name does. A connection that Toxiproxy begins in between hangs for
+    half a minute, and holds up all other clients and every change of the proxy.
+    """
+    with proxied.down() if proxied is not None else nullcontext():
+        server.kill()
 
 
 def _marked(mark: Mark, name: str) -> float:

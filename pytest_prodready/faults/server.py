@@ -11,7 +11,7 @@ from pytest_prodready.faults.extensions import Extensions
 from pytest_prodready.faults.proxied import Proxied
 from pytest_prodready.faults.wire import FaultProxyError, Http, library
 
-TIMEOUT_S = 5.0
+TIMEOUT_S = 15.0  # Toxiproxy first ends the connection that it is making
 _ANY_HOST = ("", "0.0.0.0", "::")  # noqa: S104 (compared with, not listened on)
 
 

@@ -22,6 +22,8 @@ PORTS = tuple(range(20_001, 20_009))
 READY_WITHIN_S = 60.0
 VISITED_WITHIN_S = 2.0
 # What Docker Desktop and Podman call the machine that they run on.
+# The name of a server that was killed is asked of nameservers far away, and Toxiproxy waits for them.
+PROMPT_NAMES = {"dns_opt": ["attempts:1", "timeout:1"], "dns_search": ["."]}
 KNOWN_AS = ("host.docker.internal", "host.containers.internal")
 
 
@@ -34,7 +36,13 @@ class ToxiproxyContainer:
         self._stage = stage
         self._box = Box(
             stage,
-            Plan(PROXY, image, command=("-host=0.0.0.0", f"-port={API_PORT}"), ports=(API_PORT, *PORTS)),
+            Plan(
+                PROXY,
+                image,
+                command=("-host=0.0.0.0", f"-port={API_PORT}"),
+                ports=(API_PORT, *PORTS),
+                extra=PROMPT_NAMES,
+            ),
         )
         self._free = list(PORTS)
         self._inside: dict[str, Endpoint] = {}
