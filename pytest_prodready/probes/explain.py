@@ -14,7 +14,7 @@ from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.environment.rows import generate
 from pytest_prodready.environment.started import Command
-from pytest_prodready.environment.statistics import inject
+from pytest_prodready.environment.statistics import inject, unsupported
 from pytest_prodready.probes.capture import Capture, Window, connect
 from pytest_prodready.probes.explain_terms import Connection, terms
 from pytest_prodready.probes.explaining import with_plans
@@ -37,6 +37,10 @@ Progress = Callable[[str], None]
 
 def plans(environment: Environment, settings: Settings, progress: Progress) -> Plans:
     """Copy the database, fill it, capture what each declared request runs, and explain every statement."""
+    database = environment.database
+    assert database is not None
+    if settings.explain.statistics is not None and (why := unsupported(database.version)):
+        return Plans(server=database.version, doubt=why)
     progress("copying the database for its plans")
     with environment.copy() as beside:
         with connect(beside.database, LONG_S) as connection:
