@@ -33,9 +33,19 @@ def no_n_plus_one(seen: Plans, limits: ExplainSettings) -> Finding:
     if doubtful := [each for each in repeated if each.doubt]:
         words = [f"{_name(each)} {each.calls} times, and {each.doubt}" for each in doubtful]
         return rule.inconclusive(listed(words), **details)
+    largest = max(each.rows for each in seen.asked)
+    if not repeated and largest < limits.repeats:
+        return rule.inconclusive(
+            f"no request had a result of {limits.repeats} rows or more (the largest had {largest}), so that"
+            " none could show it",
+            change="declare a request in [[requests]] that lists what the data has many of",
+            **details,
+        )
     constant = f"; a fixed number of times: {listed(map(_fixed, repeated))}" if repeated else ""
     requests = counted(len(seen.asked), "request")
-    return rule.passed(f"{requests}, none of them repeats a statement for each row{constant}", **details)
+    return rule.passed(
+        f"{requests}, none of them repeats a statement for each row of up to {largest}{constant}", **details
+    )
 
 
 def grows(repeat: Repeat) -> bool:

@@ -61,5 +61,5 @@ def statement(*plans: dict[str, Any] | Explained, text: str = LIST, **more: Any)
 def seen(*statements: Statement | dict[str, Any], **more: Any) -> Plans:
     """A measurement of these statements, or plans of one each, on 20,000 jobs."""
     made = tuple(each if isinstance(each, Statement) else statement(each) for each in statements)
-    given = {"asked": (Asked("list", 200, True, 1),), "tables": (JOBS,), "server": "18.1", **more}
+    given = {"asked": (Asked("list", 200, True, 1, rows=20),), "tables": (JOBS,), "server": "18.1", **more}
     return Plans(statements=made, **given)

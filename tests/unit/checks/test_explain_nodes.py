@@ -237,6 +237,16 @@ def test_n_plus_one_names_the_line() -> None:
     holds(no_n_plus_one(NOTHING, LIMITS), INCONCLUSIVE, "no statement was captured")
 
 
+def test_n_plus_one_needs_rows_to_show() -> None:
+    """Where no request returns several rows, nothing was tried."""
+    small = seen(FINE, asked=(Asked("show", 200, True, 1, rows=1),))
+    holds(
+        no_n_plus_one(small, LIMITS),
+        INCONCLUSIVE,
+        "no request had a result of 5 rows or more (the largest had 1)",
+    )
+
+
 def test_everything_is_captured() -> None:
     """Statements, calls, and what has no plan by its nature."""
     copied = statement(text="COPY jobs TO STDOUT", skipped="COPY has no plan")
