@@ -59,9 +59,11 @@ def test_buffers_within_budget(
 
 
 @proves("explain.plan-unchanged")
-def test_plan_unchanged(plans: Plans, plan_baseline: Baseline, limits: Settings, conclude: Conclude) -> None:
+def test_plan_unchanged(
+    plans: Plans, plan_baseline_kept: Baseline, limits: Settings, conclude: Conclude
+) -> None:
     """No plan has become a worse one since a person looked at it."""
-    conclude(explain_baseline.plan_unchanged(plans, limits.explain, plan_baseline))
+    conclude(explain_baseline.plan_unchanged(plans, limits.explain, plan_baseline_kept))
 
 
 @proves("explain.no-repeated-scan")
