@@ -1,6 +1,8 @@
 """Whether two runs of the gate on one state say the same; only their environments may differ.
 
 python -m tests.same_reports .prodready/runs/ONE .prodready/runs/OTHER
+
+Where some rules of a run were tried again, their run comes after the first one: ONE,AGAIN.
 """
 
 from __future__ import annotations
@@ -13,6 +15,17 @@ from typing import Any
 
 # Toxiproxy acknowledges what it receives; only the built-in fault proxy can lose packets.
 BEYOND_TOXIPROXY = {"failover.dead-peer-is-noticed"}
+
+
+def read(runs: str) -> dict[str, Any]:
+    """The report of a run, and of those that tried some of its rules again."""
+    first, *again = (json.loads((Path(run) / "report.json").read_text()) for run in runs.split(","))
+    for later in again:
+        tried = {each["rule"]: each for each in later["findings"]}
+        first["findings"] = [tried.get(each["rule"], each) for each in first["findings"]]
+        first["verdict"] = later["verdict"]
+    found: dict[str, Any] = first
+    return found
 
 
 def lasting(report: dict[str, Any]) -> dict[str, Any]:
@@ -45,8 +58,8 @@ def differences(one: dict[str, Any], other: dict[str, Any], path: str = "") -> l
 def main() -> None:
     """Compare two runs; ends with status 1 where they differ."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("runs", type=Path, nargs=2)
-    one, other = (json.loads((folder / "report.json").read_text()) for folder in parser.parse_args().runs)
+    parser.add_argument("runs", nargs=2)
+    one, other = map(read, parser.parse_args().runs)
     found = differences(lasting(one), lasting(other))
     backends = [report["environment"]["backend"] for report in (one, other)]
     print(f"{' and '.join(backends)}: {len(one['findings'])} findings, {len(found)} differences")
