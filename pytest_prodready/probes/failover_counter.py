@@ -57,7 +57,10 @@ def redis_counter(
     counter = settings.failover.counter
     assert counter is not None
     counting = Counting(cache, proxied, traffic, counter, settings.failover.deadline_s)
+    scene = Scene(environment, traffic, settings, progress)
     before = counting.number_in_calm()
+    if before is None and renew(scene):  # an earlier fault may have left it so
+        before = counting.number_in_calm()
     if before is None:
         return Counted(doubt=f"the number could not be read before anything was broken: {counting.unread}")
     if doubt := counting.calm() or counting.is_moved(before):
@@ -66,7 +69,7 @@ def redis_counter(
         progress(f"losing the answer to an increment, {number + 1} of {ROUNDS}")
         counting.cut()
         if doubt := counting.calm():
-            renew(Scene(environment, traffic, settings, progress))
+            renew(scene)
             stuck = f"{READY_WITHIN_S:g} s after an answer was lost {doubt}"
             return Counted(answers=tuple(counting.answers), executed=counting.executed, stuck=stuck)
     progress("reading the number until it rests")
