@@ -19,7 +19,7 @@ readiness: $(VENV)/.gate  ## set everything up and run the gate on the example
 	$(BIN)/python -m pytest -m "$(RULES)" $(ARGS) prodready.toml
 
 test: $(VENV)/.dev  ## set everything up and run the tests
-	$(BIN)/python -m pytest --timeout 300 -n $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest --timeout 300 -n $(WORKERS) --dist worksteal $(ARGS)
 
 proof: $(VENV)/.dev  ## run every rule on every specimen (long)
 	$(BIN)/python -m tests.proof --jobs 2
