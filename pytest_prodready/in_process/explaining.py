@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine
 
+from pytest_prodready.in_process.hearing import hear, hear_no_more
 from pytest_prodready.in_process.places import CONNECTS, Noted, nearest
 from pytest_prodready.in_process.repeated import normalised
 from pytest_prodready.in_process.server import Session, without_a_trace
@@ -156,16 +157,12 @@ class _Now:
 
 def listen() -> None:
     """Hear of the statements of all engines, those that exist too."""
-    for name, listener in _LISTENERS.items():
-        if not event.contains(Engine, name, listener):
-            event.listen(Engine, name, listener)
+    hear(_LISTENERS)
 
 
 def forget() -> None:
     """Hear of nothing any more."""
-    for name, listener in _LISTENERS.items():
-        if event.contains(Engine, name, listener):
-            event.remove(Engine, name, listener)
+    hear_no_more(_LISTENERS)
 
 
 def _before(  # noqa: PLR0913, PLR0917 (SQLAlchemy's signature)

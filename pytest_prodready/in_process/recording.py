@@ -12,8 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Engine, event
-
+from pytest_prodready.in_process.hearing import hear, hear_no_more
 from pytest_prodready.in_process.places import CONNECTS, Place, nearest
 
 ABOVE = 3  # frames up, at least, stands whoever called SQLAlchemy
@@ -50,16 +49,12 @@ class _Now:
 
 def listen() -> None:
     """Hear of the statements of all engines, those that exist too."""
-    for name, listener in _LISTENERS.items():
-        if not event.contains(Engine, name, listener):
-            event.listen(Engine, name, listener)
+    hear(_LISTENERS)
 
 
 def forget() -> None:
     """Hear of nothing any more."""
-    for name, listener in _LISTENERS.items():
-        if event.contains(Engine, name, listener):
-            event.remove(Engine, name, listener)
+    hear_no_more(_LISTENERS)
 
 
 @contextmanager
