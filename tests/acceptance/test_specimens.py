@@ -8,6 +8,7 @@ import pytest
 
 from pytest_prodready.catalogue import RULES
 from tests.gate import node_ids, run_gate
+from tests.proof import write_down
 from tests.specimens import Specimen, all_specimens
 
 SPECIMENS = all_specimens()
@@ -28,6 +29,7 @@ def test_defect_fails_its_rule(specimen: Specimen, tmp_path: Path) -> None:
     ), run.output
     informs = RULES[specimen.breaks].level == "info"
     assert run.code == (0 if informs else 1), run.output
+    write_down(specimen, run)
 
 
 def test_every_rule_has_a_specimen() -> None:
