@@ -18,6 +18,7 @@ from pytest_prodready.environment.given_application import GivenApplication
 from pytest_prodready.environment.local_parts import LocalParts
 from pytest_prodready.environment.logs import last_lines, tail
 from pytest_prodready.environment.moving_name import MovingName
+from pytest_prodready.environment.physical import Physical, backing_up
 from pytest_prodready.environment.postgres_config import copy_name
 from pytest_prodready.environment.read_replica import ReadReplica, reading
 from pytest_prodready.environment.recipe import Recipe, check_command
@@ -155,6 +156,21 @@ class Environment:
                 application.on_database(copy.name) as other,
             ):
                 yield Beside(copy, other)
+        finally:
+            application.ensure_ready()
+
+    @contextmanager
+    def physical(self) -> Iterator[Physical]:
+        """Room for physical backups of the service's Postgres, as long as the block lasts; ours rests."""
+        servers, database, application = self._servers, self.database, self.application
+        if servers is None or servers.postgres is None or database is None or application is None:
+            raise ServerError("There is no Postgres of ours that could be backed up.")
+        room = servers.parts.restoring(servers.postgres)
+        self._cleanup.callback(room.discard)
+        application.stop(STOP_GRACE_S)
+        try:
+            with backing_up(database, room) as physical:
+                yield physical
         finally:
             application.ensure_ready()
 

@@ -90,6 +90,40 @@ class PostgresRole(Server, Protocol):
         """Make files of its data directory so long, by holes that take no room, and begin with these."""
 
 
+@dataclass(frozen=True, slots=True)
+class ToolRun:
+    """A program that was run beside a server, and what it said last."""
+
+    program: str
+    status: int | None  # None: it had not ended in time
+    seconds: float
+    said: str
+
+
+class RestoringRole(PostgresRole, Protocol):
+    """Room for physical backups of a PostgreSQL of ours, and a server of its own that starts from them.
+
+    `create` makes the room alone; `discard` removes it with all that lies in it.
+    """
+
+    @property
+    def room(self) -> str:
+        """Where the backups lie, as programs that are run here see it."""
+
+    @property
+    def archive(self) -> str:
+        """Where the PostgreSQL that is backed up may put its WAL, as it sees it."""
+
+    def run(self, program: str, *arguments: str, within_s: float) -> ToolRun:
+        """Run a program of the server's version, or a shell, as the server's user; it may fail."""
+
+    def fetch_archive(self) -> None:
+        """Bring the archive into the room, under the name `archive`."""
+
+    def start_on(self, data: str) -> None:
+        """Start the server on this data directory; raises ServerError when it ends instead."""
+
+
 class RedisRole(Server, Protocol):
     """A Redis of ours."""
 
