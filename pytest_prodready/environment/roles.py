@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import psycopg
 
 from pytest_prodready.environment.postgres_config import Account
+from pytest_prodready.environment.postgres_tools import PostgresTools
 from pytest_prodready.environment.service import Endpoint, Killable, Pausable, Seen
 from pytest_prodready.faults import FaultProxy, Proxied
 
@@ -85,6 +86,9 @@ class PostgresRole(Server, Protocol):
 
     def followed_by(self, name: str) -> str:
         """The primary_conninfo of a server of the same run that follows this one."""
+
+    def tools(self) -> PostgresTools:
+        """PostgreSQL's own programs, of its version, beside it."""
 
     def stretch(self, files: Mapping[str, int], heads: Mapping[str, bytes]) -> None:
         """Make files of its data directory so long, by holes that take no room, and begin with these."""

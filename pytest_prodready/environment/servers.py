@@ -39,6 +39,9 @@ class Parts(Protocol):
     def standby(self, primary: PostgresRole) -> PostgresRole:
         """A PostgreSQL that will follow this one, still to be started."""
 
+    def empty(self, first: PostgresRole, name: str) -> PostgresRole:
+        """A PostgreSQL like this one that knows nothing of the service, still to be started."""
+
     def replica(self, primary: RedisRole) -> RedisRole:
         """A Redis that will follow this one, still to be started."""
 
