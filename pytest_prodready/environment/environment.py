@@ -23,7 +23,7 @@ from pytest_prodready.environment.postgres_config import copy_name
 from pytest_prodready.environment.read_replica import ReadReplica, reading
 from pytest_prodready.environment.recipe import Recipe, check_command
 from pytest_prodready.environment.replica import RedisReplica, replicating
-from pytest_prodready.environment.roles import ApplicationRole, WayBack
+from pytest_prodready.environment.roles import ApplicationRole, PostgresRole, WayBack
 from pytest_prodready.environment.runs import Run, sweep
 from pytest_prodready.environment.secrets import Redactor
 from pytest_prodready.environment.servers import Parts, Servers
@@ -158,6 +158,23 @@ class Environment:
                 yield Beside(copy, other)
         finally:
             application.ensure_ready()
+
+    @contextmanager
+    def empty_server(self, name: str) -> Iterator[PostgresRole]:
+        """A second PostgreSQL that knows nothing of the service, as long as the block lasts.
+
+        Its superuser, and so the programs beside either server, sign in at both.
+        """
+        servers = self._servers
+        if servers is None or servers.postgres is None:
+            raise ServerError("There is no Postgres of ours that another could be like.")
+        server = servers.parts.empty(servers.postgres, name)
+        self._cleanup.callback(server.discard)
+        server.create()
+        try:
+            yield server
+        finally:
+            server.discard()
 
     @contextmanager
     def physical(self) -> Iterator[Physical]:

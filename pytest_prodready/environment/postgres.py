@@ -26,6 +26,7 @@ from pytest_prodready.environment.ports import LOOPBACK
 from pytest_prodready.environment.postgres_account import (
     admin_options,
     change_admin_password,
+    count_statements,
     make_account,
 )
 from pytest_prodready.environment.postgres_config import (
@@ -39,6 +40,7 @@ from pytest_prodready.environment.postgres_config import (
 )
 from pytest_prodready.environment.postgres_following import PASSFILE, passfile_line
 from pytest_prodready.environment.postgres_template import SUPERUSER, copy_template
+from pytest_prodready.environment.postgres_tools import LocalTools
 from pytest_prodready.environment.runs import Run
 from pytest_prodready.environment.secrets import new_password
 from pytest_prodready.environment.service import Endpoint
@@ -47,7 +49,6 @@ from pytest_prodready.stopwatch import STARTING, spent
 
 READY_WITHIN_S = 60.0  # recovery after a crash included
 PORT_ATTEMPTS = 3
-STATEMENTS = "CREATE EXTENSION IF NOT EXISTS pg_stat_statements"
 
 
 class PostgresServer:
@@ -221,6 +222,10 @@ class PostgresServer:
             application_name=name,
         )
 
+    def tools(self) -> LocalTools:
+        """PostgreSQL's own programs, of its version, with a folder beside its data."""
+        return LocalTools(self._run, self.binary, self.folder / "tools")
+
     def stretch(self, files: Mapping[str, int], heads: Mapping[str, bytes]) -> None:
         """Make files of its data directory so long, by holes that take no room, and begin with these."""
         for name, size in files.items():
@@ -269,9 +274,9 @@ class PostgresServer:
         with self.connect("postgres", password=template_password) as admin:
             change_admin_password(admin, self.admin_password)
             make_account(admin, self.account)
-            admin.execute(STATEMENTS)
+            count_statements(admin)
         with self.connect(self.account.database) as admin:
-            admin.execute(STATEMENTS)
+            count_statements(admin)
 
     def _start_on_free_port(self) -> None:
         for attempt in range(PORT_ATTEMPTS):

@@ -7,6 +7,7 @@ from pytest_prodready.environment.postgres_template import SUPERUSER
 
 STANDBY = "prodready_standby"  # the standby's name at the primary, and its slot's
 RESTORING = "restored"  # the name of the server that starts from backups
+ARCHIVE = "archive"  # of WAL, beside the backups
 PASSFILE = "pgpass"
 SIGNAL = "standby.signal"  # its presence makes a server start as a standby
 RECOVERY = "recovery.signal"  # its presence makes a server recover to its target, and then be a primary

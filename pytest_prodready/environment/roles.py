@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import psycopg
 
 from pytest_prodready.environment.postgres_config import Account
+from pytest_prodready.environment.postgres_tools import PostgresTools
 from pytest_prodready.environment.service import Endpoint, Killable, Pausable, Seen
 from pytest_prodready.faults import FaultProxy, Proxied
 
@@ -86,42 +87,29 @@ class PostgresRole(Server, Protocol):
     def followed_by(self, name: str) -> str:
         """The primary_conninfo of a server of the same run that follows this one."""
 
+    def tools(self) -> PostgresTools:
+        """PostgreSQL's own programs, of its version, beside it."""
+
     def stretch(self, files: Mapping[str, int], heads: Mapping[str, bytes]) -> None:
         """Make files of its data directory so long, by holes that take no room, and begin with these."""
-
-
-@dataclass(frozen=True, slots=True)
-class ToolRun:
-    """A program that was run beside a server, and what it said last."""
-
-    program: str
-    status: int | None  # None: it had not ended in time
-    seconds: float
-    said: str
 
 
 class RestoringRole(PostgresRole, Protocol):
     """Room for physical backups of a PostgreSQL of ours, and a server of its own that starts from them.
 
-    `create` makes the room alone; `discard` removes it with all that lies in it.
+    Backups lie in the folder of `tools()`. `create` makes the room alone; `stop` removes what the server ran
+    on, `discard` the room with all that lies in it.
     """
-
-    @property
-    def room(self) -> str:
-        """Where the backups lie, as programs that are run here see it."""
 
     @property
     def archive(self) -> str:
         """Where the PostgreSQL that is backed up may put its WAL, as it sees it."""
 
-    def run(self, program: str, *arguments: str, within_s: float) -> ToolRun:
-        """Run a program of the server's version, or a shell, as the server's user; it may fail."""
-
     def fetch_archive(self) -> None:
-        """Bring the archive into the room, under the name `archive`."""
+        """Bring the archive beside the backups, under its name."""
 
-    def start_on(self, data: str) -> None:
-        """Start the server on this data directory; raises ServerError when it ends instead."""
+    def start_on(self, backup: str, overrides: str = "", *, recovering: bool = False) -> None:
+        """Start the server on a copy of a backup, with these lines of settings; raises ServerError."""
 
 
 class RedisRole(Server, Protocol):

@@ -39,6 +39,9 @@ class Parts(Protocol):
     def standby(self, primary: PostgresRole) -> PostgresRole:
         """A PostgreSQL that will follow this one, still to be started."""
 
+    def empty(self, first: PostgresRole, name: str) -> PostgresRole:
+        """A PostgreSQL like this one that knows nothing of the service, still to be started."""
+
     def restoring(self, primary: PostgresRole) -> RestoringRole:
         """Room for the physical backups of this PostgreSQL, still to be made."""
 
