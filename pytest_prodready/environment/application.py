@@ -12,6 +12,7 @@ from contextlib import suppress
 import psutil
 
 from pytest_prodready.environment import leftovers, sockets
+from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.logs import tail
 from pytest_prodready.environment.ports import LOOPBACK, is_free
 from pytest_prodready.environment.recipe import Recipe
@@ -19,7 +20,7 @@ from pytest_prodready.environment.roles import Exit
 from pytest_prodready.environment.runs import Run
 from pytest_prodready.environment.service import Endpoint, Seen
 from pytest_prodready.environment.started import POLL_S, Command, StartedApplication, how_ended
-from pytest_prodready.environment.values import of_replica
+from pytest_prodready.environment.values import of_replica, of_servers
 from pytest_prodready.environment.waiting import Readiness
 from pytest_prodready.errors import ConfigError
 
@@ -144,6 +145,9 @@ class Application(StartedApplication):
 
     def _told_of(self, replica: Seen) -> Mapping[str, str]:
         return of_replica(self._recipe.values, replica.here)
+
+    def _told_of_server(self, database: Database) -> Mapping[str, str]:
+        return of_servers(database, None)
 
     def _like_this(self, name: str, values: Mapping[str, str]) -> Application:
         return Application(self._run, self._recipe.with_values(values), name)

@@ -6,6 +6,7 @@ import platform
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from pytest_prodready.environment import placeholders
@@ -174,6 +175,25 @@ class Environment:
             yield server
         finally:
             server.discard()
+
+    def on(self, server: PostgresRole) -> Database:
+        """The service's database as it will be on another server of ours, past every proxy."""
+        database = self.database
+        if database is None:
+            raise ServerError("The service has no Postgres.")
+        return replace(
+            database,
+            endpoint=server.endpoint,
+            version=server.version,
+            origin="gate",
+            ca_file=self.authority.ca_file,
+            server=server,
+            proxied=None,
+            inside=server.inside,
+            given_url=None,
+            admin_url=None,
+            _kept={},
+        )
 
     def run_command(self, application: ApplicationRole, command: Command, progress: Progress) -> None:
         """Run a command with the variables of this instance of the service; it must succeed."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeVar
 
+from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.recipe import Recipe
 from pytest_prodready.environment.roles import ApplicationRole, Exit
 from pytest_prodready.environment.service import Endpoint, Seen
@@ -147,6 +148,12 @@ class StartedApplication(ABC):
         """An instance for another database of the same server, still to be started; ended on leaving."""
         return self._beside(of_database(self._recipe.values, name))
 
+    def on_server(
+        self, database: Database, values: Mapping[str, str] = MappingProxyType({})
+    ) -> AbstractContextManager[StartedApplication]:
+        """An instance for a database of another server, still to be started; ended on leaving."""
+        return self._beside({**self._told_of_server(database), **values})
+
     @contextmanager
     def reading_from(self, replica: Seen) -> Iterator[ApplicationRole]:
         """An instance that is told of this replica: a second one, or one in its place; ended on leaving."""
@@ -186,6 +193,10 @@ class StartedApplication(ABC):
     @abstractmethod
     def _told_of(self, replica: Seen) -> Mapping[str, str]:
         """The values of the placeholders for this replica."""
+
+    @abstractmethod
+    def _told_of_server(self, database: Database) -> Mapping[str, str]:
+        """The values of the placeholders for this database."""
 
     @abstractmethod
     def _like_this(self, name: str, values: Mapping[str, str]) -> StartedApplication:

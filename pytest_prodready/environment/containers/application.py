@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_prodready.environment.containers.application_image import ServiceImage
+from pytest_prodready.environment.containers.application_inside import inside
 from pytest_prodready.environment.containers.application_sockets import Lookout
 from pytest_prodready.environment.containers.box import Box, File, Plan
 from pytest_prodready.environment.containers.failures import PortTaken, explained
 from pytest_prodready.environment.containers.stage import Stage
+from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.logs import last_lines, tail
 from pytest_prodready.environment.recipe import Recipe
 from pytest_prodready.environment.roles import Exit
@@ -180,6 +182,9 @@ class ContainerApplication(StartedApplication):
 
     def _told_of(self, replica: Seen) -> Mapping[str, str]:
         return of_replica(self._recipe.values, replica.inside)
+
+    def _told_of_server(self, database: Database) -> Mapping[str, str]:
+        return inside(database, None)[0]
 
     def _like_this(self, name: str, values: Mapping[str, str]) -> ContainerApplication:
         return ContainerApplication(self._stage, self._recipe.with_values(values), self._kit, name)
