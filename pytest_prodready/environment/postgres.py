@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import psutil
 import psycopg
@@ -211,6 +212,16 @@ class PostgresServer:
             options=admin_options(self.version, timeout_s),
             autocommit=True,
         )
+
+    @property
+    def inside(self) -> Endpoint:
+        """Where a service that runs beside it reaches it, past every proxy."""
+        return self.endpoint
+
+    def admin_url(self, database: str, *, inside: bool = False) -> str:
+        """The superuser's URL, by the Unix socket: the network's way is not open to it."""
+        where = urlencode({"host": str(self._layout.socket), "port": self._layout.port})
+        return f"postgresql://{SUPERUSER}:{self.admin_password}@/{quote(database, safe='')}?{where}"
 
     def followed_by(self, name: str) -> str:
         """The primary_conninfo of a server of the same run that follows this one, by the Unix socket."""

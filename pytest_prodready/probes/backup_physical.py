@@ -75,9 +75,7 @@ def physical_backup(environment: Environment, progress: Progress) -> PhysicalBac
 def _backed_up(seen: PhysicalBackup, physical: Physical, progress: Progress) -> PhysicalBackup:
     progress("taking a base backup")
     before = held(physical.primary)
-    seen = replace(
-        seen, backup=physical.base_backup(BASE), tables=len(before.tables), rows=before.rows
-    )
+    seen = replace(seen, backup=physical.base_backup(BASE), tables=len(before.tables), rows=before.rows)
     if seen.backup is None or seen.backup.status != 0:
         return seen
     seen = replace(seen, bytes=physical.bytes_of(BASE), verified=physical.verify(BASE))

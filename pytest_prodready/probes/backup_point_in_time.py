@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+
+from psycopg import sql
 
 from pytest_prodready.environment.admin import Connection
 from pytest_prodready.environment.environment import Environment
@@ -108,7 +109,7 @@ def _recovered(seen: PointInTime, physical: Physical) -> PointInTime:
 def _write(admin: Connection, numbers: range) -> tuple[int, ...]:
     """One transaction for each."""
     for number in numbers:
-        admin.execute(f"INSERT INTO {TABLE} VALUES (%s)".encode(), (number,))
+        admin.execute(sql.SQL("INSERT INTO {} VALUES ({})").format(sql.Identifier(TABLE), number))
     return tuple(numbers)
 
 

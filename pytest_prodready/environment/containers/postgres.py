@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -119,6 +120,16 @@ class PostgresContainer(ContainerServer):
                 value=self.endpoint,
             )
         return self._connected(database, timeout_s, admin_options(self.version or "0", timeout_s))
+
+    @property
+    def inside(self) -> Endpoint:
+        """Where a service that runs beside it reaches it, past every proxy."""
+        return Endpoint(self._box.alias, PORT)
+
+    def admin_url(self, database: str, *, inside: bool = False) -> str:
+        """The superuser's URL past every proxy, for a program of this machine or one that runs beside it."""
+        where = self.inside if inside else self.endpoint
+        return f"postgresql://{SUPERUSER}:{self.admin_password}@{where}/{quote(database, safe='')}"
 
     def followed_by(self, name: str) -> str:
         """The primary_conninfo of a server of the same run that follows this one."""

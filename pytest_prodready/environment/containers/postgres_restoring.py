@@ -1,4 +1,4 @@
-"""Room for the physical backups of a PostgreSQL in a container: another one, where a server starts from them."""
+"""Room for the physical backups of a PostgreSQL in a container: another, where a server starts from them."""
 
 from __future__ import annotations
 
