@@ -20,8 +20,5 @@ SUITES: Mapping[str, str] = MappingProxyType(
 )
 
 RULES: Mapping[str, Rule] = MappingProxyType(
-    {
-        rule.id: rule
-        for rule in (*ssl.RULES, *pool.RULES, *explain.RULES, *failover.RULES, *backup.RULES, *health.RULES)
-    }
+    {rule.id: rule for suite in (ssl, pool, explain, failover, backup, health) for rule in suite.RULES}
 )

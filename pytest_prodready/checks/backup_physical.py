@@ -32,20 +32,10 @@ def base_backup_verified(seen: PhysicalBackup) -> Finding:
     rule = RULES["backup.base-backup-verified"]
     if no := _no_backup(rule, seen):
         return no
-    if seen.verified is None or seen.verified.status != 0:
-        return rule.failed(f"{_taken(seen)}, but it is not what its manifest says: {seen.verified}")
-    if (failure := seen.incremental.failure) is not None:
-        return rule.failed(f"{_taken(seen)}; of the incremental one {said(failure)}")
-    if seen.not_started:
-        return rule.failed(f"{_taken(seen)}, but no server starts from it: {one_line(seen.not_started)}")
-    if seen.changed:
-        return rule.inconclusive(f"the database changed while the service was at rest: {seen.changed[0]}")
-    if seen.differences:
-        return rule.failed(f"{_taken(seen)}; restored, it differs: {listed(seen.differences)}")
-    if seen.control is None or seen.control.status == 0:
-        return rule.inconclusive(
-            f"a byte of {seen.flipped} was flipped, and the verification noticed nothing"
-        )
+    if wrong := _wrong(seen):
+        return rule.failed(f"{_taken(seen)}{wrong}")
+    if doubt := _doubt(seen):
+        return rule.inconclusive(doubt)
     return rule.passed(
         f"{_taken(seen)} and verified; a server started from it in {seen.started_s:.1f} s holds the same "
         f"{seen.rows:,} rows in {seen.tables} tables; a flipped byte is noticed; {_incremental(seen)}"
@@ -104,6 +94,28 @@ def _no_backup(rule: Rule, seen: PhysicalBackup) -> Finding | None:
     if seen.backup is None or seen.backup.status is None:
         return rule.inconclusive("no base backup was taken" if seen.backup is None else said(seen.backup))
     return rule.failed(f"no base backup could be taken: {said(seen.backup)}")
+
+
+def _wrong(seen: PhysicalBackup) -> str:
+    """What is wrong with a backup that was taken; empty when nothing is."""
+    if seen.verified is None or seen.verified.status != 0:
+        return f", but it is not what its manifest says: {seen.verified}"
+    if (failure := seen.incremental.failure) is not None:
+        return f"; of the incremental one {said(failure)}"
+    if seen.not_started:
+        return f", but no server starts from it: {one_line(seen.not_started)}"
+    if seen.differences and not seen.changed:
+        return f"; restored, it differs: {listed(seen.differences)}"
+    return ""
+
+
+def _doubt(seen: PhysicalBackup) -> str:
+    """Why nothing can be told of a backup in which nothing is wrong; empty when it can."""
+    if seen.changed:
+        return f"the database changed while the service was at rest: {seen.changed[0]}"
+    if seen.control is None or seen.control.status == 0:
+        return f"a byte of {seen.flipped} was flipped, and the verification noticed nothing"
+    return ""
 
 
 def _taken(seen: PhysicalBackup) -> str:

@@ -20,44 +20,31 @@ def point_in_time(seen: PointInTime, settings: Settings) -> Finding:
     """The declared settings archive WAL, and a recovery stops at the moment that was asked for."""
     rule, rpo_s = RULES["backup.point-in-time"], settings.backup.rpo_s
     limits = {} if rpo_s is None else {"rpo_s": rpo_s}
-    if wrong := [*_wrong(seen.archiving), *_late(seen.archiving, rpo_s)]:
+    if wrong := [*_lacks(seen.archiving), *_late(seen.archiving, rpo_s)]:
         return rule.failed("; ".join(wrong), limits=limits)
-    if seen.backup is None or seen.backup.status is None:
-        return rule.inconclusive("no base backup was taken" if seen.backup is None else said(seen.backup))
-    if seen.backup.status != 0:
-        return rule.failed(f"no base backup could be taken: {said(seen.backup)}", limits=limits)
-    if not seen.archived:
-        return rule.inconclusive(f"the server had not archived its WAL after {seen.archived_s:.0f} s")
-    if seen.not_recovered:
-        summary = f"recovery to {seen.target} failed: {one_line(seen.not_recovered)}"
-        return rule.failed(summary, limits=limits)
-    told = (
-        f"recovered to {seen.target}: {_count(seen.recovered, seen.written)} of {len(seen.written)} rows "
-        f"written before it, {_count(seen.recovered, seen.later)} of {len(seen.later)} written after it"
+    if doubt := _doubt(seen):
+        return rule.inconclusive(doubt)
+    if wrong_way := _wrong(seen):
+        return rule.failed(wrong_way, limits=limits)
+    summary = (
+        f"{_told(seen)}; the {seen.rows:,} rows of the service's {seen.tables} tables are the same; "
+        f"{seen.recovered_s or 0:.1f} s; {_loss(seen.archiving)}"
     )
-    if seen.recovered != seen.written:
-        return rule.failed(told, limits=limits)
-    if seen.differences:
-        return rule.failed(
-            f"{told}; the service's database differs: {listed(seen.differences)}", limits=limits
-        )
-    return rule.passed(
-        f"{told}; the {seen.rows:,} rows of the service's {seen.tables} tables are the same; "
-        f"{seen.recovered_s:.1f} s; {_loss(seen.archiving)}",
-        limits=limits,
-    )
+    return rule.passed(summary, limits=limits)
 
 
-def _wrong(seen: Archiving) -> list[str]:
+def _lacks(seen: Archiving) -> list[str]:
     """What the declared settings lack for an archive of WAL."""
     if seen.archive_mode == "off":
         minimal = f", and wal_level is {seen.wal_level}" if seen.wal_level == "minimal" else ""
         return [f"archive_mode is off{minimal}: no WAL is kept for a recovery"]
     if why := seen.refuses_backups:
         return [f"no base backup can be taken: {why}"]
-    if seen.archive_library:
-        return []
-    command = seen.archive_command.strip()
+    return [] if seen.archive_library else _useless(seen.archive_command.strip())
+
+
+def _useless(command: str) -> list[str]:
+    """Why this command archives nothing, or not for sure."""
     if not command:
         return ["archive_mode is on, but there is no archive_command: WAL piles up until the disk is full"]
     if not any(each in command for each in ONE_FILE):
@@ -65,6 +52,34 @@ def _wrong(seen: Archiving) -> list[str]:
     if ALWAYS_WELL.search(command):
         return [f"archive_command “{command}” succeeds even when nothing was stored: such WAL is lost"]
     return []
+
+
+def _doubt(seen: PointInTime) -> str:
+    """Why nothing can be told of the recovery; empty when it can."""
+    if seen.backup is None:
+        return "no base backup was taken"
+    if seen.backup.status is None:
+        return said(seen.backup)
+    if seen.backup.status == 0 and not seen.archived:
+        return f"the server had not archived its WAL after {seen.archived_s:.0f} s"
+    return ""
+
+
+def _wrong(seen: PointInTime) -> str:
+    """What is wrong with the recovery; empty when nothing is."""
+    if seen.backup is not None and seen.backup.status != 0:
+        return f"no base backup could be taken: {said(seen.backup)}"
+    if seen.not_recovered:
+        return f"recovery to {seen.target} failed: {one_line(seen.not_recovered)}"
+    differs = f"; the service's database differs: {listed(seen.differences)}" if seen.differences else ""
+    return f"{_told(seen)}{differs}" if differs or seen.recovered != seen.written else ""
+
+
+def _told(seen: PointInTime) -> str:
+    return (
+        f"recovered to {seen.target}: {_count(seen.recovered, seen.written)} of {len(seen.written)} rows "
+        f"written before it, {_count(seen.recovered, seen.later)} of {len(seen.later)} written after it"
+    )
 
 
 def _late(seen: Archiving, rpo_s: float | None) -> list[str]:

@@ -32,7 +32,7 @@ class Archiving:
 
     @property
     def refuses_backups(self) -> str:
-        """The settings that let nobody take a base backup by the replication protocol; empty where none do."""
+        """The settings that let nobody take a base backup by the replication protocol; empty: none."""
         found = [f"wal_level is {self.wal_level}"] if self.wal_level == "minimal" else []
         if self.max_wal_senders < 1:
             found.append(f"max_wal_senders is {self.max_wal_senders}")

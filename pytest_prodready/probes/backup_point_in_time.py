@@ -14,8 +14,7 @@ from pytest_prodready.environment.postgres_tools import ToolRan
 from pytest_prodready.environment.waiting import comes_true
 from pytest_prodready.errors import ServerError
 from pytest_prodready.probes.backup_archiving import Archiving, archiving
-from pytest_prodready.probes.backup_physical import Progress, held, in_words
-from pytest_prodready.probes.contents_differences import content_differences
+from pytest_prodready.probes.backup_physical import Progress, differences, held
 
 MARKERS = 5  # on either side of the moment
 PASSED_WITHIN_S = 5.0
@@ -100,7 +99,7 @@ def _recovered(seen: PointInTime, physical: Physical) -> PointInTime:
                 seen,
                 recovered_s=restored.seconds,
                 recovered=tuple(number for (number,) in rows),
-                differences=in_words(content_differences(before, held(restored.database))),
+                differences=differences(before, held(restored.database), physical.primary),
             )
     except ServerError as failure:
         return replace(seen, not_recovered=str(failure))
