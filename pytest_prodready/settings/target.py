@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from pytest_prodready.settings.backup import BackupSettings
 from pytest_prodready.settings.base import Table
 from pytest_prodready.settings.explain import ExplainSettings
 from pytest_prodready.settings.limits import FailoverSettings, HealthSettings, PoolSettings, SslSettings
@@ -43,6 +44,7 @@ class Settings(Table):
     pool: PoolSettings = PoolSettings()
     failover: FailoverSettings = FailoverSettings()
     explain: ExplainSettings = ExplainSettings()
+    backup: BackupSettings = BackupSettings()
     bypass: dict[str, Annotated[str, Field(min_length=3)]] = {}
     waivers: tuple[Waiver, ...] = ()
 
