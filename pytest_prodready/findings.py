@@ -60,6 +60,8 @@ class Capability(StrEnum):
     REPLICA = "replica"  # the service is told of a replica: {postgres.replica_url}
     SERVER_HBA = "server-hba"  # [postgres] hba, or an external server
     SERVER_SETTINGS = "server-settings"  # [postgres] settings, or an external server
+    PHYSICAL = "physical"  # [postgres] settings, for a Postgres of the gate's
+    POINT_IN_TIME = "point-in-time"  # and [backup] point_in_time
     SERVER_CERTIFICATE = "server-certificate"  # [postgres] certificate, or an external server
 
 

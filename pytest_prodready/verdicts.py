@@ -52,6 +52,8 @@ MISSING_LINES: dict[Capability, str] = {
     Capability.REPLICA: '[service]\nenv = { REPLICA_DATABASE_URL = "{postgres.replica_url}" }',
     Capability.SERVER_HBA: '[postgres]\nhba = "deploy/pg_hba.conf"   # production\'s rules',
     Capability.SERVER_SETTINGS: '[postgres]\nsettings = "deploy/postgresql.conf"   # production\'s settings',
+    Capability.PHYSICAL: '[postgres]\nsettings = "deploy/postgresql.conf"   # production\'s settings',
+    Capability.POINT_IN_TIME: "[backup]\npoint_in_time = true   # where production archives its WAL",
     Capability.SERVER_CERTIFICATE: (
         '[postgres]\ncertificate = "deploy/postgres-chain.pem"   # production\'s, the public part\n'
         'ca = "deploy/ca.pem"\nserver_name = "db.example.internal"'

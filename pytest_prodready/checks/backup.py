@@ -96,8 +96,8 @@ def damage_is_found(seen: Controls, run: BackupRun) -> Finding:
         return rule.inconclusive("an undamaged backup was not restored as it was", limit=limit)
     if run.halved is not None and not run.halved.noticed:
         summary = (
-            f"from a backup cut to half of its length {run.halved.step.name} restored all the same rows without"
-            " an error: it reads something else"
+            f"from a backup cut to half of its length {run.halved.step.name} restored all the same rows, with"
+            " no error: it reads something else"
         )
         return rule.failed(summary, limit=limit)
     missed = [control.backup for control in seen.tried if not control.found_by]

@@ -72,6 +72,8 @@ def _of_postgres(settings: Settings) -> dict[Capability, bool]:
         Capability.ADMIN: origin == "gate" or (external and table.admin_url is not None),
         Capability.SERVER_HBA: external or (origin == "gate" and table.hba is not None),
         Capability.SERVER_SETTINGS: external or (origin == "gate" and table.settings is not None),
+        Capability.PHYSICAL: origin == "gate" and table.settings is not None,
+        Capability.POINT_IN_TIME: origin == "gate" and settings.backup.point_in_time,
         Capability.SERVER_CERTIFICATE: external or (origin == "gate" and table.certificate is not None),
     }
 

@@ -19,6 +19,7 @@ from pytest_prodready.environment.given_application import GivenApplication
 from pytest_prodready.environment.local_parts import LocalParts
 from pytest_prodready.environment.logs import last_lines, tail
 from pytest_prodready.environment.moving_name import MovingName
+from pytest_prodready.environment.physical import Physical, backing_up
 from pytest_prodready.environment.postgres_config import name_beside
 from pytest_prodready.environment.ran import Command, Ran
 from pytest_prodready.environment.read_replica import ReadReplica, reading
@@ -216,6 +217,21 @@ class Environment:
         progress(f"running {self.redact(command.text)}")
         ran = application.run_once(command, within_s)
         return replace(ran, printed=self.redact(ran.printed))
+
+    @contextmanager
+    def physical(self) -> Iterator[Physical]:
+        """Room for physical backups of the service's Postgres, as long as the block lasts; ours rests."""
+        servers, database, application = self._servers, self.database, self.application
+        if servers is None or servers.postgres is None or database is None or application is None:
+            raise ServerError("There is no Postgres of ours that could be backed up.")
+        room = servers.parts.restoring(servers.postgres)
+        self._cleanup.callback(room.discard)
+        application.stop(STOP_GRACE_S)
+        try:
+            with backing_up(database, room) as physical:
+                yield physical
+        finally:
+            application.ensure_ready()
 
     def run_command(self, application: ApplicationRole, command: Command, progress: Progress) -> None:
         """Run a command with the variables of this instance of the service; it must succeed."""

@@ -101,6 +101,24 @@ class PostgresRole(Server, Protocol):
         """Make files of its data directory so long, by holes that take no room, and begin with these."""
 
 
+class RestoringRole(PostgresRole, Protocol):
+    """Room for physical backups of a PostgreSQL of ours, and a server of its own that starts from them.
+
+    Backups lie in the folder of `tools()`. `create` makes the room alone; `stop` removes what the server ran
+    on, `discard` the room with all that lies in it.
+    """
+
+    @property
+    def archive(self) -> str:
+        """Where the PostgreSQL that is backed up may put its WAL, as it sees it."""
+
+    def fetch_archive(self) -> None:
+        """Bring the archive beside the backups, under its name."""
+
+    def start_on(self, backup: str, overrides: str = "", *, recovering: bool = False) -> None:
+        """Start the server on a copy of a backup, with these lines of settings; raises ServerError."""
+
+
 class RedisRole(Server, Protocol):
     """A Redis of ours."""
 

@@ -17,7 +17,7 @@ from pytest_prodready.environment.moving_name import MovingName
 from pytest_prodready.environment.postgres_config import Account, UserConfig
 from pytest_prodready.environment.reachable import check_postgres, check_redis
 from pytest_prodready.environment.recipe import Recipe
-from pytest_prodready.environment.roles import PostgresRole, ProxyRole, RedisRole
+from pytest_prodready.environment.roles import PostgresRole, ProxyRole, RedisRole, RestoringRole
 from pytest_prodready.environment.secrets import Redactor, new_password
 from pytest_prodready.environment.started import StartedApplication
 from pytest_prodready.faults import FaultProxy, Proxied
@@ -41,6 +41,9 @@ class Parts(Protocol):
 
     def empty(self, first: PostgresRole, name: str) -> PostgresRole:
         """A PostgreSQL like this one that knows nothing of the service, still to be started."""
+
+    def restoring(self, primary: PostgresRole) -> RestoringRole:
+        """Room for the physical backups of this PostgreSQL, still to be made."""
 
     def replica(self, primary: RedisRole) -> RedisRole:
         """A Redis that will follow this one, still to be started."""

@@ -26,7 +26,7 @@ Progress = Callable[[str], None]
 NO_BACKUP = "there is no backup to restore"
 
 
-def backup_run(
+def backup_made(
     environment: Environment, database: Database, traffic: Traffic, settings: Settings, progress: Progress
 ) -> BackupRun:
     """One backup, by the user's own commands where they are given, restored and compared."""
@@ -132,4 +132,4 @@ class _Run:
             yield connection
 
 
-__all__ = ["BackupRun", "backup_run"]
+__all__ = ["BackupRun", "backup_made"]

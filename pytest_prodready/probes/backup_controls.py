@@ -62,7 +62,7 @@ KINDS = (
 )
 
 
-def backup_controls(environment: Environment, progress: Callable[[str], None]) -> Controls:
+def damaged_backups(environment: Environment, progress: Callable[[str], None]) -> Controls:
     """Damage a backup in each of the ways, and restore it."""
     with environment.empty_server("control") as server:
         _fresh(server, FIRST)

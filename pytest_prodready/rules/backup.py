@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pytest_prodready.findings import Capability as Needs
 from pytest_prodready.findings import Level, Rule
+from pytest_prodready.rules import backup_physical
 
-CHECKLIST = "8. Backup and restore"
+CHECKLIST = "13. Backup and restore"
 
 _RESTORED = frozenset({Needs.DATABASE, Needs.ADMIN, Needs.RESTORING})
 _BY = "By [backup] backup and restore where they are given, else by pg_dumpall, pg_dump and pg_restore"
@@ -158,4 +159,4 @@ LOGICAL = (
     ),
 )
 
-RULES = LOGICAL
+RULES = (*LOGICAL, *backup_physical.RULES)

@@ -18,6 +18,7 @@ from pytest_prodready.environment.containers.engine import connect
 from pytest_prodready.environment.containers.moving_name import moving_inside, two_ways_back
 from pytest_prodready.environment.containers.postgres import PostgresContainer
 from pytest_prodready.environment.containers.postgres_empty import EmptyContainer
+from pytest_prodready.environment.containers.postgres_restoring import RestoringContainer
 from pytest_prodready.environment.containers.postgres_standby import StandbyContainer
 from pytest_prodready.environment.containers.redis import RedisContainer, ReplicaContainer
 from pytest_prodready.environment.containers.stage import Stage
@@ -78,6 +79,11 @@ class ContainerParts:
         """A PostgreSQL of the same image that knows nothing of the service."""
         assert isinstance(first, PostgresContainer)
         return EmptyContainer(self.stage, self._authority, first, name)
+
+    def restoring(self, primary: PostgresRole) -> RestoringContainer:
+        """Room for the physical backups of this PostgreSQL, of the same image."""
+        assert isinstance(primary, PostgresContainer)
+        return RestoringContainer(self.stage, self._authority, primary)
 
     def replica(self, primary: RedisRole) -> ReplicaContainer:
         """A Redis that will follow this one, of the same image."""
