@@ -44,6 +44,11 @@ MISSING_LINES: dict[Capability, str] = {
         'seed = "python seed.py"   # or a command that fills the database\n'
         'statistics = "stats.sql"   # or those of pg_dump --statistics-only'
     ),
+    Capability.RESTORING: (
+        "(commands of [backup] need a service that the gate starts; where the server is yours, they also need"
+        " --prodready-allow-destructive)"
+    ),
+    Capability.RTO: "[backup]\nrto_s = 3600\ndatabase_gb = 50   # production's",
     Capability.REPLICA: '[service]\nenv = { REPLICA_DATABASE_URL = "{postgres.replica_url}" }',
     Capability.SERVER_HBA: '[postgres]\nhba = "deploy/pg_hba.conf"   # production\'s rules',
     Capability.SERVER_SETTINGS: '[postgres]\nsettings = "deploy/postgresql.conf"   # production\'s settings',

@@ -38,6 +38,8 @@ def configured(settings: Settings, allow_destructive: bool = False) -> frozenset
         Capability.DEEP: settings.health.deep is not None,
         Capability.STANDBY: postgres_origin(settings) == "gate" and settings.failover.standby is not None,
         Capability.PLAN_DATA: postgres_origin(settings) == "gate" and settings.explain.has_data,
+        Capability.RESTORING: _restoring(settings, allow_destructive),
+        Capability.RTO: settings.backup.rto_s is not None and settings.backup.database_gb is not None,
         Capability.REPLICA: postgres_origin(settings) == "gate" and replica_named(settings),
         **_of_postgres(settings),
         **_of_redis(settings),
@@ -52,6 +54,14 @@ def _origin(settings: Settings, table: PostgresSettings | RedisSettings | None, 
     if settings.service.url is not None:
         return None  # a server of ours would be one that the service doesn't know
     return "gate" if table is not None or name in servers_named(settings) else None
+
+
+def _restoring(settings: Settings, allow_destructive: bool) -> bool:
+    """Whether restoring is harmless: it only ever fills servers of ours, but commands are the user's own."""
+    if not settings.backup.by_commands:
+        return True
+    ours = postgres_origin(settings) == "gate" or allow_destructive
+    return ours and settings.service.url is None
 
 
 def _of_postgres(settings: Settings) -> dict[Capability, bool]:

@@ -64,6 +64,14 @@ class Markers:
 
 
 @dataclass(frozen=True, slots=True)
+class Halved:
+    """A second restore, from a backup whose files were cut to half of their length."""
+
+    step: Step
+    noticed: bool  # by an error, or by the comparison
+
+
+@dataclass(frozen=True, slots=True)
 class BackupRun:
     """One backup, from the service's database to a restored one on a server that knew nothing of it."""
 
@@ -78,6 +86,7 @@ class BackupRun:
     moved: tuple[str, ...] = ()  # tables that somebody wrote to while the backup was made
     provisioned: tuple[str, ...] = ()  # roles that were there before the restore
     markers: Markers | None = None
+    halved: Halved | None = None  # of commands alone
 
     @property
     def backup_s(self) -> float:
