@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.postgres_template import SUPERUSER
-from pytest_prodready.environment.postgres_tools import NO_VARIABLES, PostgresTools, ToolRan, conninfo
+from pytest_prodready.environment.postgres_tools import PostgresTools, ToolRan, conninfo
 from pytest_prodready.environment.roles import PostgresRole
 from pytest_prodready.errors import ServerError
 from pytest_prodready.probes.backup_facts import Step
@@ -29,7 +29,7 @@ class Address:
     """How a program signs in as superuser: its argument, which holds no password, and its variables."""
 
     conninfo: str
-    variables: Mapping[str, str] = NO_VARIABLES
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def address(database: Database, name: str | None = None) -> Address:
