@@ -61,7 +61,7 @@ def _wrong(seen: RollbackPlan, limits: BackupSettings) -> str:
 
 
 def _told(answers: list[Answer]) -> str:
-    return listed(f"{answer.request} got {answer.status or answer.error}" for answer in answers)
+    return listed([f"{answer.request} got {answer.status or answer.error}" for answer in answers])
 
 
 def _ended(steps: tuple[Step, ...], limits: BackupSettings) -> str:

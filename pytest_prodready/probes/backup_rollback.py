@@ -56,7 +56,7 @@ class RollbackPlan:
 
 
 def rollback_plan(environment: Environment, settings: Settings, progress: Progress) -> RollbackPlan:
-    """Let a migration of a copy fail half-way, restore the backup that was made before, and ask the service."""
+    """Let a migration of a copy fail half-way, restore the backup made before it, and ask the service."""
     database = environment.database
     assert database is not None
     with environment.empty_server(STAGE) as server:
@@ -151,9 +151,8 @@ class _Plan:
         with self._database.admin(within_s=self._settings.backup.within_s) as admin:
             for table in tables[:1]:
                 found = admin.execute(LAST_COLUMN, (table.table,)).fetchone()
-                done += [
-                    f"ALTER TABLE {table.table} DROP COLUMN {_quoted(name)} CASCADE" for name in found or ()
-                ]
+                column = sql.Identifier(found[0]).as_string(admin) if found else ""
+                done += [f"ALTER TABLE {table.table} DROP COLUMN {column} CASCADE"] if column else []
                 done.append(f"TRUNCATE {table.table} CASCADE")
             for statement in done:
                 admin.execute(statement.encode())
@@ -184,7 +183,3 @@ def _answers(application: ApplicationRole, settings: Settings) -> tuple[Answer, 
 
 def _without_body(answer: Answer) -> Answer:
     return replace(answer, body="", headers=())
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
