@@ -7,6 +7,7 @@ from pytest_prodready.checks import (
     backup_objectives,
     backup_physical,
     backup_point_in_time,
+    backup_rollback,
 )
 from pytest_prodready.checks.backup import damage_is_found, dump_succeeds, restore_succeeds
 from pytest_prodready.probes.backup import BackupRun
@@ -14,6 +15,7 @@ from pytest_prodready.probes.backup_archiving import Durability
 from pytest_prodready.probes.backup_controls import Controls
 from pytest_prodready.probes.backup_physical import PhysicalBackup
 from pytest_prodready.probes.backup_point_in_time import PointInTime
+from pytest_prodready.probes.backup_rollback import RollbackPlan
 from pytest_prodready.probes.backup_sizes import RestoreTimes
 from pytest_prodready.settings import Settings
 from pytest_prodready.suite import Conclude, proves
@@ -119,3 +121,9 @@ def test_restored_is_sound(physical_backup: PhysicalBackup, conclude: Conclude) 
 def test_point_in_time(recovery_to_a_moment: PointInTime, limits: Settings, conclude: Conclude) -> None:
     """Any moment can be restored: the writes before it, and none after it."""
     conclude(backup_point_in_time.point_in_time(recovery_to_a_moment, limits))
+
+
+@proves("backup.rollback-plan")
+def test_rollback_plan(rollback_plan: RollbackPlan, limits: Settings, conclude: Conclude) -> None:
+    """After a migration that failed half-way, the service runs on the restored database as before."""
+    conclude(backup_rollback.rollback_plan(rollback_plan, limits.backup))

@@ -198,6 +198,20 @@ class Environment:
         )
 
     @contextmanager
+    def on_another(self, server: PostgresRole) -> Iterator[Beside]:
+        """The service's database on another server of ours, and an instance for it; ours rests meanwhile."""
+        application, database = self.application, self.on(server)
+        if not isinstance(application, StartedApplication):
+            raise ServerError("Only a service of ours can be started on another server.")
+        application.stop(STOP_GRACE_S)
+        try:
+            with application.on_server(database) as other:
+                yield Beside(database, other)
+        finally:
+            database.close()
+            application.ensure_ready()
+
+    @contextmanager
     def blank(self, name: str) -> Iterator[Beside]:
         """An empty database beside the service's, and an instance for it, still to be started."""
         application, database = self.application, self.database

@@ -48,13 +48,14 @@ class CommandBackup:
         database: Database,
         settings: BackupSettings,
         progress: Callable[[str], None],
+        folder: str = "backup",
     ) -> None:
         assert settings.backup is not None
         assert settings.restore is not None
         self._environment, self._database, self._settings = environment, database, settings
         self._progress = progress
         self._backup, self._restore = settings.backup, settings.restore
-        self.path = environment.run.subfolder("backup") / "backup"
+        self.path = environment.run.subfolder(folder) / "backup"
 
     @property
     def provisions(self) -> bool:

@@ -61,4 +61,20 @@ RULES = (
         needs=_PHYSICAL | {Needs.POINT_IN_TIME},
         limits="[backup] rpo_s",
     ),
+    Rule(
+        id="backup.rollback-plan",
+        claim="After a migration that failed half-way, the backup made before it brings back the database, and the service.",
+        why="The way back is walked in the worst hour of the year: a restore that stumbles over what the migration left, or a "
+        "service that lacks a grant afterwards, turns a failed deployment into an outage.",
+        how="On a second server that holds the service's data: its declared requests are sent, a backup is made (by [backup] "
+        "backup where it is given), a migration drops a column, empties a table and fails; the backup is restored, contents "
+        "and catalogue are compared, the service is started on it and asked again.",
+        remedy="Back up before each migration, restore into a database made anew, with owners and grants, and rehearse that.",
+        level=Level.MUST,
+        checklist=CHECKLIST,
+        needs=frozenset(
+            {Needs.SERVICE, Needs.PROCESS, Needs.REQUESTS, Needs.DATABASE, Needs.ADMIN, Needs.RESTORING}
+        ),
+        limits="[backup] backup, restore, within_s",
+    ),
 )
