@@ -172,8 +172,8 @@ class Application(StartedApplication):
     def _told_of_server(self, database: Database) -> Mapping[str, str]:
         return of_servers(database, None)
 
-    def _like_this(self, name: str, values: Mapping[str, str]) -> Application:
-        return Application(self._run, self._recipe.with_values(values), name)
+    def _like_this(self, name: str, recipe: Recipe) -> Application:
+        return Application(self._run, recipe, name)
 
     def _kill_those_seen(self) -> int:
         ended = list(self._seen.values())

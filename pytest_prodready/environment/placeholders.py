@@ -17,7 +17,8 @@ POSTGRES = (
 )
 REDIS = tuple(f"redis.{part}" for part in ("url", "host", "port", "password", "ca_file"))
 FOR_SERVICE = ("port", "python", *POSTGRES, *REDIS)
-FOR_BACKUP = ("backup", "python", "postgres.admin_url", *POSTGRES, *REDIS)
+SUPERUSER = ("postgres.admin_url", "postgres.server_url")
+FOR_BACKUP = ("backup", "python", *POSTGRES, *SUPERUSER, *REDIS)
 FOR_REQUESTS = ("token",)
 
 # Only what looks like a name counts, so that JSON in a value stays as it is; {{name}} stands for {name}.

@@ -214,6 +214,11 @@ class PostgresServer:
         )
 
     @property
+    def programs(self) -> str:
+        """The folder with its own programs."""
+        return str(self.binary.folder)
+
+    @property
     def inside(self) -> Endpoint:
         """Where a service that runs beside it reaches it, past every proxy."""
         return self.endpoint

@@ -85,6 +85,10 @@ class PostgresRole(Server, Protocol):
         """Connect as superuser, past every proxy."""
 
     @property
+    def programs(self) -> str:
+        """The folder of this machine with its own programs; empty where they are elsewhere."""
+
+    @property
     def inside(self) -> Endpoint:
         """Where a service that runs beside it reaches it, past every proxy."""
 

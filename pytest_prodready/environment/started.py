@@ -8,6 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -138,8 +139,12 @@ class StartedApplication(ABC):
     def on_server(
         self, database: Database, values: Mapping[str, str] = MappingProxyType({})
     ) -> AbstractContextManager[StartedApplication]:
-        """An instance for a database of another server, still to be started; ended on leaving."""
-        return self._beside({**self._told_of_server(database), **values})
+        """An instance for a database of another server, still to be started; ended on leaving.
+
+        As a process it finds that server's own programs first on its PATH.
+        """
+        other = replace(self._recipe, programs=database.server.programs if database.server else "")
+        return self._beside({**self._told_of_server(database), **values}, other)
 
     @contextmanager
     def reading_from(self, replica: Seen) -> Iterator[ApplicationRole]:
@@ -186,8 +191,8 @@ class StartedApplication(ABC):
         """The values of the placeholders for this database."""
 
     @abstractmethod
-    def _like_this(self, name: str, values: Mapping[str, str]) -> StartedApplication:
-        """Another instance with these values for some placeholders, not started yet."""
+    def _like_this(self, name: str, recipe: Recipe) -> StartedApplication:
+        """Another instance by this recipe, not started yet."""
 
     @contextmanager
     def _another(self, values: Mapping[str, str] = MappingProxyType({})) -> Iterator[StartedApplication]:
@@ -196,9 +201,13 @@ class StartedApplication(ABC):
             yield other
 
     @contextmanager
-    def _beside(self, values: Mapping[str, str]) -> Iterator[StartedApplication]:
+    def _beside(
+        self, values: Mapping[str, str], recipe: Recipe | None = None
+    ) -> Iterator[StartedApplication]:
         self._others += 1
-        other = self._like_this(f"{self.name}-{self._others + 1}", values)
+        other = self._like_this(
+            f"{self.name}-{self._others + 1}", (recipe or self._recipe).with_values(values)
+        )
         try:
             yield other
         finally:

@@ -30,8 +30,8 @@ def backup_made(
     environment: Environment, database: Database, traffic: Traffic, settings: Settings, progress: Progress
 ) -> BackupRun:
     """One backup, by the user's own commands where they are given, restored and compared."""
-    marked = written(traffic, settings.writes, database) if settings.writes is not None else None
     with environment.empty_server("empty") as server:
+        marked = written(traffic, settings.writes, database) if settings.writes is not None else None
         run = _Run(environment, database, settings, server, progress)
         return run.by_commands(marked) if settings.backup.by_commands else run.by_gate(marked)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
@@ -14,7 +15,7 @@ from psycopg import sql
 from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.environment.logs import last_lines
-from pytest_prodready.environment.placeholders import names_in
+from pytest_prodready.environment.placeholders import SUPERUSER, names_in
 from pytest_prodready.environment.postgres_tools import PRINTED_LINES
 from pytest_prodready.environment.ran import Command
 from pytest_prodready.environment.roles import PostgresRole
@@ -26,7 +27,6 @@ from pytest_prodready.settings import BackupSettings
 
 Admin = psycopg.Connection[Any]
 NOT_FOUND = 127  # as a shell has it
-SUPERUSER = "postgres.admin_url"
 LOCALE = """
     SELECT pg_encoding_to_char(encoding), datcollate, datctype
     FROM pg_database WHERE datname = current_database()
@@ -60,7 +60,7 @@ class CommandBackup:
     @property
     def provisions(self) -> bool:
         """Whether the restore signs in as the service's role, which then has to be there before."""
-        return SUPERUSER not in names_in(self._restore)
+        return not set(SUPERUSER) & set(names_in(self._restore))
 
     @property
     def bytes(self) -> int:
@@ -87,10 +87,7 @@ class CommandBackup:
         application = environment.application
         if not isinstance(application, StartedApplication):
             raise ServerError("Commands run with the variables of a service that the gate starts.")
-        admin_url = database.admin_url or (
-            database.server.admin_url(database.name) if database.server is not None else ""
-        )
-        values = {"backup": str(self.path), SUPERUSER: admin_url}
+        values = {"backup": str(self.path), **_superuser(database)}
         try:
             with application.on_server(database, values) as instance:
                 ran = environment.try_command(instance, command, self._settings.within_s, self._progress)
@@ -120,6 +117,17 @@ class CommandBackup:
                     restored.execute(sql.SQL("CREATE EXTENSION {}").format(sql.Identifier(extension)))
                     comment = sql.SQL("COMMENT ON EXTENSION {} IS NULL").format(sql.Identifier(extension))
                     restored.execute(comment)
+
+
+def _superuser(database: Database) -> dict[str, str]:
+    """The superuser's URLs: of the service's database, and of one that is there before it."""
+    names = (database.name, "postgres")
+    if database.server is not None:
+        urls = [database.server.admin_url(name) for name in names]
+    else:
+        parts = urlsplit(database.admin_url or "")
+        urls = [urlunsplit(parts._replace(path=f"/{quote(name, safe='')}")) for name in names]
+    return dict(zip(SUPERUSER, urls, strict=True))
 
 
 def files_of(path: Path) -> tuple[Path, ...]:

@@ -38,8 +38,8 @@ def address(database: Database, name: str | None = None) -> Address:
         return Address(conninfo(database.server, name or database.name))
     if database.admin_url is None:
         raise ServerError("A dump needs a superuser.", source="[postgres] admin_url")
-    parts = conninfo_to_dict(database.admin_url)
-    password = str(parts.pop("password", None) or "")
+    parts = {key: str(value) for key, value in conninfo_to_dict(database.admin_url).items()}
+    password = parts.pop("password", "")
     return Address(make_conninfo(**{**parts, "dbname": name or database.name}), {"PGPASSWORD": password})
 
 

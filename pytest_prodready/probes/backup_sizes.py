@@ -54,7 +54,7 @@ def restore_times(
         growing = _Growing(server, limits, _proportions(database, settings.explain.rows))
         if why_not := growing.begin(database):
             return RestoreTimes(limits.jobs, why_not=why_not)
-        timings = []
+        timings: list[Timing] = []
         for rows in limits.rto_rows:
             progress(f"restoring {rows:,} generated rows")
             try:

@@ -190,8 +190,8 @@ class ContainerApplication(StartedApplication):
     def _told_of_server(self, database: Database) -> Mapping[str, str]:
         return inside(database, None)[0]
 
-    def _like_this(self, name: str, values: Mapping[str, str]) -> ContainerApplication:
-        return ContainerApplication(self._stage, self._recipe.with_values(values), self._kit, name)
+    def _like_this(self, name: str, recipe: Recipe) -> ContainerApplication:
+        return ContainerApplication(self._stage, recipe, self._kit, name)
 
     def _spawn(self) -> Readiness:
         value, key = self._recipe.started_by

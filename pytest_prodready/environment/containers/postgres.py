@@ -122,6 +122,11 @@ class PostgresContainer(ContainerServer):
         return self._connected(database, timeout_s, admin_options(self.version or "0", timeout_s))
 
     @property
+    def programs(self) -> str:
+        """Its programs are in its container."""
+        return ""
+
+    @property
     def inside(self) -> Endpoint:
         """Where a service that runs beside it reaches it, past every proxy."""
         return Endpoint(self._box.alias, PORT)
