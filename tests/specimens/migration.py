@@ -1,1 +1,3 @@
+"""Defects of migrations."""
+
 SPECIMENS = ()
