@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pytest_prodready.catalogue import RULES
-from pytest_prodready.checks.backup_words import ended, shortened
+from pytest_prodready.checks.backup_words import ended, shortened, told
 from pytest_prodready.checks.explain_index_words import listed
 from pytest_prodready.findings import Finding
-from pytest_prodready.probes.backup_facts import Step
+from pytest_prodready.probes.backup_facts import Compared, Step
 from pytest_prodready.probes.backup_rollback import RollbackPlan
 from pytest_prodready.probes.traffic import Answer
 from pytest_prodready.settings import BackupSettings
@@ -50,9 +50,19 @@ def _wrong(seen: RollbackPlan, limits: BackupSettings) -> str:
         return f"the restore over a failed migration: {_ended(seen.restore, limits)}"
     if seen.compared is None:
         return shortened(seen.why_not)
-    found = [*map(str, seen.compared.contents), *map(str, seen.compared.schema)]
-    if found:
-        return f"the restored database isn't the one before: {listed(found)}"
+    found = [_differences(seen.compared), _service(seen)]
+    return "; ".join(each for each in found if each)
+
+
+def _differences(seen: Compared) -> str:
+    """What the restored database holds otherwise; empty when nothing."""
+    found = [listed(list(map(str, seen.contents))), told(seen.schema) if seen.schema else ""]
+    words = "; ".join(each for each in found if each)
+    return f"the restored database isn't the one before: {words}" if words else ""
+
+
+def _service(seen: RollbackPlan) -> str:
+    """What is wrong with the service on the restored database; empty when nothing."""
     if seen.not_started:
         return f"the service doesn't start on the restored database: {shortened(seen.not_started)}"
     before = {answer.request: answer.status for answer in seen.answers}

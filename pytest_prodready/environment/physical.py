@@ -9,13 +9,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import psycopg
+
 from pytest_prodready.environment.admin import Connection
 from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.postgres_config import assignments
 from pytest_prodready.environment.postgres_following import ARCHIVE
 from pytest_prodready.environment.postgres_tools import ToolRan, conninfo
 from pytest_prodready.environment.roles import PostgresRole, RestoringRole
-from pytest_prodready.environment.standby import reload
 from pytest_prodready.environment.waiting import comes_true
 from pytest_prodready.errors import ServerError
 from pytest_prodready.stopwatch import CLEARING, STARTING, spent
@@ -27,8 +28,6 @@ POLL_S = 0.01
 MAINTENANCE = "postgres"  # a database that every server has, and no service uses
 MANIFEST = "backup_manifest"
 FLIPPED_FROM = 8192  # bytes: a file with a page of rows
-# A file that is there is whole; one that is copied once more is the same.
-KEEP = "cp %p {archive}/.%f && mv {archive}/.%f {archive}/%f"
 TAKE = "cp {archive}/%f %p"
 ARCHIVED = "SELECT last_archived_wal >= %s FROM pg_stat_archiver"
 
@@ -42,7 +41,7 @@ class Restored:
 
 
 class Physical:
-    """Room for physical backups of a running PostgreSQL."""
+    """Room for physical backups of a running PostgreSQL, and, where it archives its WAL, for that."""
 
     def __init__(self, primary: Database, room: RestoringRole) -> None:
         self.primary, self._room = primary, room
@@ -100,22 +99,8 @@ class Physical:
                 self._room.start_on(self._path(name), self._overrides(target), recovering=target is not None)
                 database = self._seen()
                 undone.callback(database.close)
-                _wait_until_promoted(database)
+                self._wait_until_promoted(database)
             yield Restored(database, time.monotonic() - began)
-
-    @contextmanager
-    def archiving(self) -> Iterator[None]:
-        """Let the primary keep its WAL in our archive meanwhile; without archive_mode it doesn't."""
-        command = KEEP.format(archive=shlex.quote(self._room.archive))
-        with self.primary.admin(database=MAINTENANCE) as admin:
-            admin.execute(f"ALTER SYSTEM SET archive_command = '{command}'".encode())
-            reload(admin)
-        try:
-            yield
-        finally:
-            with self.primary.admin(database=MAINTENANCE) as admin:
-                admin.execute("ALTER SYSTEM RESET archive_command")
-                reload(admin)
 
     def archived(self, within_s: float = ARCHIVED_WITHIN_S) -> bool:
         """Switch to another WAL file, and fetch all up to there from the archive; whether it came in time."""
@@ -158,6 +143,18 @@ class Physical:
         room = self._room
         return replace(self.primary, endpoint=room.endpoint, server=room, proxied=None, inside=None, _kept={})
 
+    def _wait_until_promoted(self, database: Database) -> None:
+        """It accepts connections before it has recovered, and may yet end instead."""
+        try:
+            with database.admin(database=MAINTENANCE) as admin:
+                promoted = "SELECT NOT pg_is_in_recovery()"
+                if comes_true(lambda: bool(_one(admin, promoted)), PROMOTED_WITHIN_S, POLL_S):
+                    return
+            problem = f"The restored server was still in recovery after {PROMOTED_WITHIN_S:g} s."
+        except psycopg.Error:
+            problem = "The restored server ended while it recovered."
+        raise ServerError(problem, tried=[f"its last lines:\n{self.log_tail()}"])
+
     @spent(CLEARING)
     def _end(self) -> None:
         self._room.stop()
@@ -173,14 +170,6 @@ def backing_up(primary: Database, room: RestoringRole) -> Iterator[Physical]:
     finally:
         with spent(CLEARING):
             room.discard()
-
-
-def _wait_until_promoted(database: Database) -> None:
-    with database.admin(database=MAINTENANCE) as admin:
-        promoted = "SELECT NOT pg_is_in_recovery()"
-        if comes_true(lambda: bool(_one(admin, promoted)), PROMOTED_WITHIN_S, POLL_S):
-            return
-    raise ServerError(f"The restored server was still in recovery after {PROMOTED_WITHIN_S:g} s.")
 
 
 def _one(admin: Connection, query: str, *values: object) -> Any:

@@ -39,7 +39,13 @@ from pytest_prodready.environment.postgres_config import (
     pg_hba_conf,
     postgresql_conf,
 )
-from pytest_prodready.environment.postgres_following import PASSFILE, passfile_line
+from pytest_prodready.environment.postgres_following import (
+    ARCHIVE,
+    PASSFILE,
+    RESTORING,
+    archive_command,
+    passfile_line,
+)
 from pytest_prodready.environment.postgres_template import SUPERUSER, copy_template
 from pytest_prodready.environment.postgres_tools import LocalTools
 from pytest_prodready.environment.runs import Run
@@ -48,6 +54,7 @@ from pytest_prodready.environment.service import Endpoint
 from pytest_prodready.errors import ServerError
 from pytest_prodready.stopwatch import STARTING, spent
 
+TOOLS = "tools"
 READY_WITHIN_S = 60.0  # recovery after a crash included
 PORT_ATTEMPTS = 3
 
@@ -240,7 +247,7 @@ class PostgresServer:
 
     def tools(self) -> LocalTools:
         """PostgreSQL's own programs, of its version, with a folder beside its data."""
-        return LocalTools(self._run, self.binary, self.folder / "tools")
+        return LocalTools(self._run, self.binary, self.folder / TOOLS)
 
     def stretch(self, files: Mapping[str, int], heads: Mapping[str, bytes]) -> None:
         """Make files of its data directory so long, by holes that take no room, and begin with these."""
@@ -271,7 +278,8 @@ class PostgresServer:
 
     def _places(self) -> dict[str, Value]:
         """The settings that are this server's own."""
-        return self._layout.settings()
+        archive = self._run.folder / RESTORING / TOOLS / ARCHIVE
+        return {**self._layout.settings(), "archive_command": archive_command(str(archive))}
 
     def _env(self) -> dict[str, str]:
         return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", **self.binary.env}

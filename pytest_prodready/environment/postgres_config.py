@@ -107,7 +107,7 @@ def postgresql_conf(places: Mapping[str, Value], user: UserConfig) -> str:
         "ssl_dh_params_file": "",
         # Production's names are of servers that aren't here: every commit would wait for them.
         "synchronous_standby_names": "",
-        **_no_archive(user.settings),
+        **_no_library(user.settings),
         "shared_preload_libraries": ",".join(preloaded(user.settings)),
         "pg_stat_statements.track": "all",
         "logging_collector": False,
@@ -164,10 +164,9 @@ def in_their_words(log: str, conf: Path, hba: Path, user: UserConfig, *, own_lin
     return log.replace(str(conf), f"{user.settings_file or '[postgres] settings'} (as {conf})")
 
 
-def _no_archive(theirs: str) -> dict[str, Value]:
-    """Production's archive is never filled from here; WAL that is to be archived goes nowhere."""
-    library: dict[str, Value] = {"archive_library": ""} if ARCHIVE_LIBRARY.search(theirs) else {}
-    return {"archive_command": "true", **library}
+def _no_library(theirs: str) -> dict[str, Value]:
+    """Production's archive is never filled from here, by a command or by a library."""
+    return {"archive_library": ""} if ARCHIVE_LIBRARY.search(theirs) else {}
 
 
 def _literal(value: Value) -> str:

@@ -14,6 +14,14 @@ RECOVERY = "recovery.signal"  # its presence makes a server recover to its targe
 OVERRIDES = "postgresql.auto.conf"  # what ALTER SYSTEM has set; a copy is not to inherit it
 
 
+def archive_command(folder: str) -> str:
+    """Keep WAL in a folder as long as it is there, and nowhere else: production's archive isn't ours to fill.
+
+    A file that is there is whole; one that is copied once more is the same.
+    """
+    return f"[ ! -d {folder} ] || {{ cp %p {folder}/.%f && mv {folder}/.%f {folder}/%f; }}"
+
+
 def passfile_line(password: str) -> str:
     """The passfile with which a server of the run signs in at another."""
     return f"*:*:*:{SUPERUSER}:{password}\n"

@@ -67,9 +67,9 @@ class CommandBackup:
         """How large it is."""
         return sum(file.stat().st_size for file in files_of(self.path))
 
-    def make(self) -> Step:
-        """Let the user's command back up the service's database."""
-        return self._step("backup", self._backup, self._database)
+    def make(self, database: Database | None = None) -> Step:
+        """Let the user's command back up the service's database, or a copy of it."""
+        return self._step("backup", self._backup, database or self._database)
 
     def restore(self, server: PostgresRole) -> Step:
         """Let the user's command fill an empty database of the same name on another server."""

@@ -52,7 +52,7 @@ def point_in_time(environment: Environment, progress: Progress) -> PointInTime:
     seen = PointInTime(archiving(database))
     if seen.archiving.archive_mode == "off" or seen.archiving.refuses_backups:
         return seen
-    with environment.physical() as physical, physical.archiving():
+    with environment.physical() as physical:
         return _drilled(replace(seen, tried=True), physical, progress)
 
 

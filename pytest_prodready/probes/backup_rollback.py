@@ -86,7 +86,8 @@ class _Plan:
         self._commands: CommandBackup | None = None
         if settings.backup.by_commands:
             limits = settings.backup
-            self._commands = CommandBackup(environment, self._database, limits, progress, folder="before")
+            assert environment.database is not None
+            self._commands = CommandBackup(environment, environment.database, limits, progress, "before")
 
     def carried_out(self, seen: RollbackPlan) -> RollbackPlan:
         """Every step in turn; the first that can't be done ends it."""
@@ -133,7 +134,7 @@ class _Plan:
 
     def _made(self) -> tuple[Step, ...]:
         if self._commands is not None:
-            return (self._commands.make(),)
+            return (self._commands.make(self._database),)
         return _made_by_gate(self._gate, self._database)
 
     def _restore(self) -> tuple[Step, ...]:

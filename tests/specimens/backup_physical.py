@@ -76,4 +76,15 @@ SPECIMENS = (
         settings={"postgres.settings": "weak.conf", "backup.rpo_s": 300},
         files={"weak.conf": "archive_mode = on\narchive_command = 'pgbackrest archive-push %p'\n"},
     ),
+    Specimen(
+        name="backup-restore-without-owners",
+        breaks="backup.rollback-plan",
+        says="the restored database isn't the one before",
+        also=frozenset({"backup.roles-and-grants"}),
+        still_passes=DURABLE,
+        settings={
+            "backup.backup": "pg_dump --format=custom --file={backup} {postgres.admin_url}",
+            "backup.restore": "pg_restore --no-owner --exit-on-error --dbname={postgres.admin_url} {backup}",
+        },
+    ),
 )

@@ -18,6 +18,7 @@ from pytest_prodready.environment.certificates import POSTGRES_NAME, Authority
 from pytest_prodready.environment.containers.box import File, Plan
 from pytest_prodready.environment.containers.images import Image
 from pytest_prodready.environment.containers.names import certificate_names
+from pytest_prodready.environment.containers.postgres_tools import FOLDER as TOOLS
 from pytest_prodready.environment.containers.postgres_tools import ContainerTools
 from pytest_prodready.environment.containers.server import ContainerServer
 from pytest_prodready.environment.containers.stage import Stage
@@ -31,7 +32,12 @@ from pytest_prodready.environment.postgres_config import (
     pg_hba_conf,
     postgresql_conf,
 )
-from pytest_prodready.environment.postgres_following import PASSFILE, passfile_line
+from pytest_prodready.environment.postgres_following import (
+    ARCHIVE,
+    PASSFILE,
+    archive_command,
+    passfile_line,
+)
 from pytest_prodready.environment.postgres_template import SUPERUSER
 from pytest_prodready.environment.secrets import new_password
 from pytest_prodready.environment.service import Endpoint
@@ -60,6 +66,7 @@ PLACES: dict[str, Value] = {
     "ident_file": str(FOLDER / "pg_ident.conf"),
     "listen_addresses": "*",
     "port": PORT,
+    "archive_command": archive_command(f"{TOOLS}/{ARCHIVE}"),
     "ssl_cert_file": str(FOLDER / "server.crt"),
     "ssl_key_file": str(FOLDER / "server.key"),
 }
