@@ -44,9 +44,16 @@ MISSING_LINES: dict[Capability, str] = {
         'seed = "python seed.py"   # or a command that fills the database\n'
         'statistics = "stats.sql"   # or those of pg_dump --statistics-only'
     ),
+    Capability.MIGRATION: '[migration]\ntool = "alembic"   # or upgrade = "npx prisma migrate deploy"',
+    Capability.MIGRATION_COMMAND: '[migration]\nupgrade = "…"   # the command that migrates in production',
+    Capability.MIGRATION_HISTORY: '[migration]\nrevisions = "…"   # prints them, the oldest first',
+    Capability.MIGRATION_DOWNGRADE: '[migration]\ndowngrade = "…"   # to {revision}, or by one step',
+    Capability.MIGRATION_CHECK: (
+        '[migration]\ncheck = "python manage.py makemigrations --check"   # fails when models differ'
+    ),
     Capability.RESTORING: (
-        "(commands of [backup] need a service that the gate starts; where the server is yours, they also need"
-        " --prodready-allow-destructive)"
+        "(commands of [backup] need a service with a command, which runs as a process; where the server is"
+        " yours, they need --prodready-allow-destructive too)"
     ),
     Capability.RTO: "[backup]\nrto_s = 3600\ndatabase_gb = 50   # production's",
     Capability.REPLICA: '[service]\nenv = { REPLICA_DATABASE_URL = "{postgres.replica_url}" }',

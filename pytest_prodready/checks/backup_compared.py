@@ -88,7 +88,8 @@ def roles_and_grants(seen: BackupRun) -> Finding:
     if no := not_compared(rule, seen, limit):
         return no
     assert seen.compared is not None
-    found = [each for each in seen.compared.cluster if each.kind in OF_ROLES or _is_database_owner(each)]
+    found = [each for kind in OF_ROLES for each in seen.compared.cluster if each.kind == kind]
+    found += [each for each in seen.compared.cluster if _is_database_owner(each)]
     found += [each for each in seen.compared.schema if _is_right(each)]
     there = f" ({', '.join(seen.provisioned)} had to be there before)" if seen.provisioned else ""
     if found:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pytest_prodready.catalogue import RULES
@@ -14,33 +11,6 @@ from pytest_prodready.findings import Finding
 from pytest_prodready.probes.backup_facts import BackupRun, Markers
 from pytest_prodready.probes.backup_sizes import RestoreTimes
 from pytest_prodready.settings import BackupSettings
-
-GB = 1e9
-FEWEST = 4  # restores; through fewer points a straight line has hardly a choice
-# Student's t for 95 %, two-sided, by degrees of freedom.
-T = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23)
-T_BEYOND = 2.1
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """The straight line through restores, and how well it is known."""
-
-    fixed_s: float
-    per_gb_s: float
-    error_s: float  # the standard error of one restore
-    mean_gb: float
-    spread: float  # Σ(x - mean)²
-    count: int
-
-    def at(self, gb: float) -> tuple[float, float, float]:
-        """How long a restore of this size takes: least, likely and most (95 %)."""
-        likely = self.fixed_s + self.per_gb_s * gb
-        freedom = self.count - 2
-        t = T[freedom - 1] if freedom <= len(T) else T_BEYOND
-        how_far = 1 + 1 / self.count + (gb - self.mean_gb) ** 2 / self.spread
-        margin = t * self.error_s * math.sqrt(how_far)
-        return max(0.0, likely - margin), likely, likely + margin
 
 
 def rpo(seen: BackupRun, limits: BackupSettings) -> Finding:
@@ -88,7 +58,7 @@ def rto(seen: RestoreTimes, limits: BackupSettings) -> Finding:
     }
     if seen.why_not:
         return rule.inconclusive(seen.why_not, **details)
-    line = fitted([(each.bytes / GB, each.restore_s) for each in seen.timings])
+    line = seen.line
     if line is None:
         return rule.inconclusive("the restores were too few, or all of one size", **details)
     least, likely, most = line.at(limits.database_gb)
@@ -107,21 +77,6 @@ def _restores(seen: RestoreTimes) -> str:
     sizes = sorted(timing.bytes / 1e6 for timing in seen.timings)
     number, jobs = counted(len(sizes), "restore"), counted(seen.jobs, "job")
     return f"{number} of {sizes[0]:.0f} to {sizes[-1]:.0f} MB by {jobs}"
-
-
-def fitted(points: Sequence[tuple[float, float]]) -> Line | None:
-    """The straight line through points by least squares; None where they don't make one."""
-    count = len(points)
-    if count < FEWEST:
-        return None
-    mean_x, mean_y = (sum(values) / count for values in zip(*points, strict=True))
-    spread = sum((x - mean_x) ** 2 for x, _ in points)
-    if spread == 0:
-        return None
-    slope = sum((x - mean_x) * (y - mean_y) for x, y in points) / spread
-    fixed = mean_y - slope * mean_x
-    rest = sum((y - fixed - slope * x) ** 2 for x, y in points)
-    return Line(fixed, slope, math.sqrt(rest / (count - 2)), mean_x, spread, count)
 
 
 def _long(value: float) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pytest_prodready.checks.explain_index_words import counted, listed
+from pytest_prodready.checks.explain_index_words import counted, listed, megabytes
 from pytest_prodready.findings import Finding, Rule
 from pytest_prodready.probes.backup_facts import BackupRun, Step
 from pytest_prodready.probes.schema import SchemaDifference
 
+MUCH = 1024 * 1024  # bytes printed
 LONGEST = 200  # of a line that a program printed
 
 
@@ -20,7 +21,8 @@ def not_compared(rule: Rule, seen: BackupRun, limit: str) -> Finding | None:
 def ended(step: Step, within_s: float) -> str:
     """How a step that failed ended, with what it said last."""
     if step.status is None:
-        return f"{step.name} did not end within {within_s:g} s{said(step)}"
+        much = f" and printed {megabytes(step.printed_bytes)}" if step.printed_bytes > MUCH else ""
+        return f"{step.name} did not end within {within_s:g} s{much}{said(step)}"
     how = f"status {step.status}" if step.status >= 0 else f"signal {-step.status}"
     return f"{step.name} ended with {how}{said(step)}"
 

@@ -41,6 +41,7 @@ def configured(settings: Settings, allow_destructive: bool = False) -> frozenset
         Capability.RESTORING: _restoring(settings, allow_destructive),
         Capability.RTO: settings.backup.rto_s is not None and settings.backup.database_gb is not None,
         Capability.REPLICA: postgres_origin(settings) == "gate" and replica_named(settings),
+        **_of_migration(settings),
         **_of_postgres(settings),
         **_of_redis(settings),
         **_of_all_servers(settings, allow_destructive),
@@ -56,12 +57,24 @@ def _origin(settings: Settings, table: PostgresSettings | RedisSettings | None, 
     return "gate" if table is not None or name in servers_named(settings) else None
 
 
+def _of_migration(settings: Settings) -> dict[Capability, bool]:
+    migration = settings.migration
+    there = postgres_origin(settings) == "gate" and migration.given
+    return {
+        Capability.MIGRATION: there,
+        Capability.MIGRATION_COMMAND: there and migration.runs_itself,
+        Capability.MIGRATION_HISTORY: there and migration.has_history,
+        Capability.MIGRATION_DOWNGRADE: there and migration.can_go_back,
+        Capability.MIGRATION_CHECK: there and migration.can_check,
+    }
+
+
 def _restoring(settings: Settings, allow_destructive: bool) -> bool:
     """Whether restoring is harmless: it only ever fills servers of ours, but commands are the user's own."""
     if not settings.backup.by_commands:
         return True
     ours = postgres_origin(settings) == "gate" or allow_destructive
-    return ours and settings.service.url is None
+    return ours and settings.service.url is None and not settings.service.in_container
 
 
 def _of_postgres(settings: Settings) -> dict[Capability, bool]:

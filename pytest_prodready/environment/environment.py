@@ -163,14 +163,15 @@ class Environment:
 
     @contextmanager
     def empty_server(self, name: str) -> Iterator[PostgresRole]:
-        """A second PostgreSQL that knows nothing of the service, as long as the block lasts.
+        """A PostgreSQL of ours that knows nothing of the service, as long as the block lasts.
 
-        Its superuser, and so the programs beside either server, sign in at both.
+        Beside one of ours it is like that, and the programs beside either sign in at both.
         """
         servers = self._servers
-        if servers is None or servers.postgres is None:
-            raise ServerError("There is no Postgres of ours that another could be like.")
-        server = servers.parts.empty(servers.postgres, name)
+        if servers is None or self.database is None:
+            raise ServerError("There is no Postgres that another could be like.")
+        server = servers.parts.empty(servers.like(self.database), name)
+        self.redact.add(server.admin_password)
         self._cleanup.callback(server.discard)
         server.create()
         try:

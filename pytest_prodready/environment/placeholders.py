@@ -19,6 +19,7 @@ REDIS = tuple(f"redis.{part}" for part in ("url", "host", "port", "password", "c
 FOR_SERVICE = ("port", "python", *POSTGRES, *REDIS)
 SUPERUSER = ("postgres.admin_url", "postgres.server_url")
 FOR_BACKUP = ("backup", "python", *POSTGRES, *SUPERUSER, *REDIS)
+FOR_MIGRATIONS = ("revision",)
 FOR_REQUESTS = ("token",)
 
 # Only what looks like a name counts, so that JSON in a value stays as it is; {{name}} stands for {name}.
@@ -47,6 +48,7 @@ def check(settings: Settings) -> None:
     """Raise ConfigError for the first placeholder that nothing would fill."""
     for allowed, texts in (
         (FOR_SERVICE, _service_texts(settings)),
+        ((*FOR_SERVICE, *FOR_MIGRATIONS), _migration_texts(settings)),
         (FOR_BACKUP, _backup_texts(settings)),
         (FOR_REQUESTS, _request_texts(settings)),
     ):
@@ -91,6 +93,11 @@ def _service_texts(settings: Settings) -> Iterator[tuple[str, str]]:
         yield f"service.env.{name}", value
     for number, command in enumerate(service.setup):
         yield f"service.setup[{number}]", command
+
+
+def _migration_texts(settings: Settings) -> Iterator[tuple[str, str]]:
+    for key, command in settings.migration.commands.items():
+        yield f"migration.{key}", command
 
 
 def _backup_texts(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -86,6 +86,7 @@ class Servers:
     given_database: Database | None = None
     given_cache: Cache | None = None
     _proxied: dict[str, Proxied] = field(default_factory=dict)
+    _model: PostgresRole | None = None
 
     def plan(self, settings: Settings, folder: Path, redact: Redactor) -> None:
         """Find what has to be started, and the servers that the user owns; nothing is started yet."""
@@ -105,6 +106,22 @@ class Servers:
             self.redis = self.parts.redis(password, tls=redis.tls)
         if "gate" in origins:
             self.proxy = self.parts.proxy()
+
+    def like(self, database: Database) -> PostgresRole:
+        """Our Postgres, or one of ours that would be like the user's; that is never started."""
+        if self.postgres is not None:
+            return self.postgres
+        if self._model is None:
+            account = Account(database.user, database.name, new_password())
+            self._model = self.parts.postgres(account, UserConfig())
+        ours, theirs = (version.partition(".")[0] for version in (self._model.version, database.version))
+        if ours and int(ours) < int(theirs):
+            raise ServerError(
+                f"A server of PostgreSQL {theirs} needs another one of that version to be restored on.",
+                value=self._model,
+                remedy=f"install PostgreSQL {theirs}, or name its programs by [postgres] bin",
+            )
+        return self._model
 
     def jobs(self) -> list[Callable[[], None]]:
         """What to start; none waits for another."""
@@ -178,7 +195,7 @@ class Servers:
 
     def discard(self) -> None:
         """End all that is ours."""
-        for server in (self.proxy, self.redis, self.postgres):
+        for server in (self.proxy, self.redis, self.postgres, self._model):
             if server is not None:
                 server.discard()
         self.parts.discard()

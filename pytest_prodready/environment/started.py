@@ -205,9 +205,8 @@ class StartedApplication(ABC):
         self, values: Mapping[str, str], recipe: Recipe | None = None
     ) -> Iterator[StartedApplication]:
         self._others += 1
-        other = self._like_this(
-            f"{self.name}-{self._others + 1}", (recipe or self._recipe).with_values(values)
-        )
+        told = (recipe or self._recipe).with_values(values)
+        other = self._like_this(f"{self.name}-{self._others + 1}", told)
         try:
             yield other
         finally:

@@ -48,7 +48,7 @@ class _Run:
         progress: Progress,
     ) -> None:
         self._environment, self._database, self._server = environment, database, server
-        self._settings, self._progress = settings.backup, progress
+        self._all_settings, self._settings, self._progress = settings, settings.backup, progress
         self._restored = environment.on(server)
 
     def by_gate(self, marked: Written | None) -> BackupRun:
@@ -89,7 +89,11 @@ class _Run:
             provisioned=(self._database.user,) if backup.provisions else (),
         )
         seen = self._compared(restored, before, marked, began)
-        return replace(seen, halved=self._halved(backup, before, seen))
+        if seen.compared is None or seen.compared.contents or not seen.source.rows:
+            return seen
+        with self._environment.empty_server("half") as server:
+            half = _Run(self._environment, self._database, self._all_settings, server, self._progress)
+            return replace(seen, halved=half.halved(backup, before, seen.moved))
 
     def _compared(self, run: BackupRun, before: Held, marked: Written | None, began: float) -> BackupRun:
         """The same run with what the restored database holds."""
@@ -107,23 +111,18 @@ class _Run:
             self._restored.close()
         return replace(run, compared=compared(before, after, run.moved), markers=markers)
 
-    def _halved(self, backup: CommandBackup, before: Held, seen: BackupRun) -> Halved | None:
+    def halved(self, backup: CommandBackup, before: Held, moved: tuple[str, ...]) -> Halved:
         """What the user's restore does with half of each file: it can't bring back the same."""
-        if seen.compared is None or seen.compared.contents or not seen.source.rows:
-            return None
         backup.halve()
         step = backup.restore(self._server)
-        found = self._contents_of_half(before, seen)
-        return Halved(step, noticed=step.failed or bool(step.errors) or found)
-
-    def _contents_of_half(self, before: Held, seen: BackupRun) -> bool:
-        """Whether the comparison finds a difference."""
+        if step.failed or step.errors:
+            return Halved(step, noticed=True)
         try:
             with self._reading() as connection:
                 after = held(connection, self._database.user, self._progress)
         except (psycopg.Error, ServerError):
-            return True
-        return bool(compared(before, after, seen.moved).contents)
+            return Halved(step, noticed=True)
+        return Halved(step, noticed=bool(compared(before, after, moved).contents))
 
     @contextmanager
     def _reading(self) -> Iterator[psycopg.Connection[tuple[object, ...]]]:

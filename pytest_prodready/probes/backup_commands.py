@@ -94,7 +94,8 @@ class CommandBackup:
         except ConfigError as error:
             return Step(command.source, NOT_FOUND, 0.0, environment.redact(error.message), (error.problem,))
         printed = last_lines(ran.printed, PRINTED_LINES)
-        return Step(command.source, ran.status, ran.seconds, printed, errors_in(ran.printed))
+        errors = errors_in(ran.printed)
+        return Step(command.source, ran.status, ran.seconds, printed, errors, ran.printed_bytes)
 
     def _provide(self, source: Admin, admin: Admin, server: PostgresRole) -> None:
         """Make the empty database, and with it what a role that isn't a superuser can't make itself."""
@@ -105,11 +106,8 @@ class CommandBackup:
             return
         role = sql.Identifier(self._database.user)
         with suppress(psycopg.errors.DuplicateObject):
-            password = admin.pgconn.encrypt_password(
-                self._database.password.encode(), self._database.user.encode(), b"scram-sha-256"
-            )
-            command = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}")
-            admin.execute(command.format(role, sql.Literal(password.decode())))
+            verifier = sql.Literal(_verifier(source, self._database))
+            admin.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, verifier))
         admin.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(name, role))
         with server.connect(self._database.name) as restored:
             for extension, schema in source.execute(EXTENSIONS):
@@ -117,6 +115,16 @@ class CommandBackup:
                     restored.execute(sql.SQL("CREATE EXTENSION {}").format(sql.Identifier(extension)))
                     comment = sql.SQL("COMMENT ON EXTENSION {} IS NULL").format(sql.Identifier(extension))
                     restored.execute(comment)
+
+
+def _verifier(source: Admin, database: Database) -> str:
+    """What the first server keeps in the place of the role's password, or another of the same."""
+    with suppress(psycopg.errors.InsufficientPrivilege):
+        query = "SELECT rolpassword FROM pg_authid WHERE rolname = %s AND rolpassword IS NOT NULL"
+        if found := source.execute(query, (database.user,)).fetchone():
+            return str(found[0])
+    user, password = database.user.encode(), database.password.encode()
+    return source.pgconn.encrypt_password(password, user, b"scram-sha-256").decode()
 
 
 def _superuser(database: Database) -> dict[str, str]:

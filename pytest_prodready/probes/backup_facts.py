@@ -20,6 +20,7 @@ class Step:
     seconds: float
     printed: str = ""  # the last of it
     errors: tuple[str, ...] = ()  # lines of that which say an error
+    printed_bytes: int = 0  # all that a command has printed
 
     @property
     def failed(self) -> bool:

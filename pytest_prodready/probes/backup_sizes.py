@@ -14,8 +14,10 @@ from pytest_prodready.environment.postgres_tools import PostgresTools, ToolRan, 
 from pytest_prodready.environment.roles import PostgresRole
 from pytest_prodready.environment.rows import NotGenerated, generate
 from pytest_prodready.probes.backup_gate import address
+from pytest_prodready.probes.restore_line import Line, fitted
 from pytest_prodready.settings import BackupSettings, Settings
 
+GB = 1e9
 GROWING, RESTORED = "prodready_growing", "prodready_sized"
 COUNTED = """
     SELECT c.oid::regclass::text, (xpath('/row/n/text()', query_to_xml(
@@ -44,6 +46,11 @@ class RestoreTimes:
     timings: tuple[Timing, ...] = ()
     why_not: str = ""  # there are none
 
+    @property
+    def line(self) -> Line | None:
+        """The straight line through them."""
+        return fitted([(each.bytes / GB, each.restore_s) for each in self.timings])
+
 
 def restore_times(
     environment: Environment, database: Database, settings: Settings, progress: Callable[[str], None]
@@ -54,16 +61,26 @@ def restore_times(
         growing = _Growing(server, limits, _proportions(database, settings.explain.rows))
         if why_not := growing.begin(database):
             return RestoreTimes(limits.jobs, why_not=why_not)
-        timings: list[Timing] = []
-        for rows in limits.rto_rows:
-            progress(f"restoring {rows:,} generated rows")
-            try:
-                timings += growing.to(rows)
-            except NotGenerated as error:
-                return RestoreTimes(limits.jobs, why_not=f"no rows can be generated: {error.problem}")
-            except _Failed as failure:
-                return RestoreTimes(limits.jobs, why_not=str(failure))
-        return RestoreTimes(limits.jobs, tuple(timings))
+        try:
+            for rows in limits.rto_rows:
+                progress(f"generating and dumping {rows:,} rows")
+                growing.to(rows)
+            return _timed(growing, limits, progress)
+        except NotGenerated as error:
+            return RestoreTimes(limits.jobs, why_not=f"no rows can be generated: {error.problem}")
+        except _Failed as failure:
+            return RestoreTimes(limits.jobs, why_not=str(failure))
+
+
+def _timed(growing: _Growing, limits: BackupSettings, progress: Callable[[str], None]) -> RestoreTimes:
+    """Restore each size in turn, until what a GB takes is known well enough, or often enough."""
+    seen = RestoreTimes(limits.jobs)
+    for turn in range(1, limits.rto_runs + 1):
+        progress(f"restoring each size, turn {turn}")
+        seen = RestoreTimes(limits.jobs, (*seen.timings, *growing.restored()))
+        if seen.line is not None and seen.line.known:
+            break
+    return seen
 
 
 def _proportions(database: Database, declared: Mapping[str, int]) -> Mapping[str, int]:
@@ -85,7 +102,7 @@ class _Growing:
     def __init__(self, server: PostgresRole, limits: BackupSettings, shares: Mapping[str, int]) -> None:
         self._server, self._limits, self._shares = server, limits, shares
         self._tools: PostgresTools = server.tools()
-        self._path = f"{self._tools.folder}/sized"
+        self._dumps: dict[str, int] = {}  # rows by path
 
     def begin(self, database: Database) -> str:
         """Bring roles and schema over; returns why that can't be."""
@@ -122,40 +139,27 @@ class _Growing:
                     return f"the schema can't be restored: {ran}"
         return ""
 
-    def to(self, rows: int) -> Iterator[Timing]:
-        """Fill it up to so many rows, dump it, and restore the dump several times."""
+    def to(self, rows: int) -> None:
+        """Fill it up to so many rows, and dump it."""
         total = sum(self._shares.values())
         wanted = {name: max(1, rows * share // total) for name, share in self._shares.items()}
         with self._server.connect(GROWING, timeout_s=self._limits.within_s) as connection:
             generate(connection, wanted)
-        how = ("--jobs", str(self._limits.jobs)) if self._limits.format == "directory" else ()
-        self._tools.remove(self._path)
-        self._must(
-            "pg_dump",
-            conninfo(self._server, GROWING),
-            "--format",
-            self._limits.format,
-            *how,
-            "--no-sync",
-            "--file",
-            self._path,
-        )
-        for _ in range(self._limits.rto_runs):
-            yield self._restored(sum(wanted.values()))
+        jobs = ("--jobs", str(self._limits.jobs)) if self._limits.format == "directory" else ()
+        path = f"{self._tools.folder}/{rows}"
+        how = ("--format", self._limits.format, *jobs, "--no-sync")
+        self._must("pg_dump", conninfo(self._server, GROWING), *how, "--file", path)
+        self._dumps[path] = sum(wanted.values())
 
-    def _restored(self, rows: int) -> Timing:
-        jobs = str(self._limits.jobs)
-        with _database(self._server, RESTORED):
-            ran = self._must(
-                "pg_restore",
-                conninfo(self._server, RESTORED),
-                "--exit-on-error",
-                *("--jobs", jobs),
-                self._path,
-            )
-            with self._server.connect(RESTORED) as connection:
-                size = connection.execute("SELECT pg_database_size(current_database())").fetchone()
-        return Timing(rows, int(size[0]) if size else 0, self._tools.size(self._path), ran.seconds)
+    def restored(self) -> Iterator[Timing]:
+        """Restore each of its dumps once."""
+        for path, rows in self._dumps.items():
+            with _database(self._server, RESTORED):
+                how = ("--exit-on-error", "--jobs", str(self._limits.jobs))
+                ran = self._must("pg_restore", conninfo(self._server, RESTORED), *how, path)
+                with self._server.connect(RESTORED) as connection:
+                    size = connection.execute("SELECT pg_database_size(current_database())").fetchone()
+            yield Timing(rows, int(size[0]) if size else 0, self._tools.size(path), ran.seconds)
 
     def _must(self, program: str, where: str, *arguments: str) -> ToolRan:
         ran = self._run(program, where, *arguments)

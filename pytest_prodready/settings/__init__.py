@@ -10,6 +10,7 @@ from pytest_prodready.settings.limits import (
     PoolSettings,
     SslSettings,
 )
+from pytest_prodready.settings.migration import MigrationSettings
 from pytest_prodready.settings.service import (
     FaultProxySettings,
     PostgresSettings,
@@ -29,6 +30,7 @@ __all__ = [
     "FaultProxySettings",
     "HealthSettings",
     "Image",
+    "MigrationSettings",
     "Name",
     "PoolSettings",
     "PostgresSettings",

@@ -24,9 +24,9 @@ class BackupSettings(Table):
     every_s: Period | None = None  # how often production is backed up
     rto_s: Period | None = None
     database_gb: Annotated[float, Field(gt=0)] | None = None  # production's
-    rto_rows: Annotated[tuple[RowCount, ...], Field(min_length=3, max_length=8)] = (10_000, 30_000, 60_000)
+    rto_rows: Annotated[tuple[RowCount, ...], Field(min_length=3, max_length=8)] = (10_000, 40_000, 80_000)
     point_in_time: bool = False  # production archives its WAL, so as to restore any moment
-    rto_runs: Annotated[Count, Field(le=20)] = 2  # restores of each size
+    rto_runs: Annotated[Count, Field(le=20)] = 6  # restores of each size, at most
 
     @property
     def by_commands(self) -> bool:

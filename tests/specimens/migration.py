@@ -1,0 +1,3 @@
+"""Defects of migrations."""
+
+SPECIMENS = ()
