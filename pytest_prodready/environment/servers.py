@@ -20,6 +20,7 @@ from pytest_prodready.environment.recipe import Recipe
 from pytest_prodready.environment.roles import PostgresRole, ProxyRole, RedisRole, RestoringRole
 from pytest_prodready.environment.secrets import Redactor, new_password
 from pytest_prodready.environment.started import StartedApplication
+from pytest_prodready.errors import ServerError
 from pytest_prodready.faults import FaultProxy, Proxied
 from pytest_prodready.settings import PostgresSettings, RedisSettings, Settings
 
