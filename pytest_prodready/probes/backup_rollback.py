@@ -101,9 +101,7 @@ class _Plan:
         self._application.stop()
         moved = self._revision.go_back()
         if moved and moved[-1].failed:
-            return replace(
-                seen, why_not="the copy could go neither back by a revision nor to the newest again"
-            )
+            return replace(seen, why_not="the copy went neither back by a revision nor to the newest again")
         before = self._held()
         self._progress("rollback plan: backing up, and migrating")
         seen = replace(seen, backup=self._made())
@@ -113,8 +111,8 @@ class _Plan:
         migration = self._failed_migration(before)
         damage = compared(before, self._held())
         found = tuple(map(str, (*damage.contents, *damage.schema)))
-        known = {"migration": migration, "noticed": found, "revision": self._revision.before}
-        return self._restored(replace(seen, **known), before)
+        seen = replace(seen, migration=migration, noticed=found, revision=self._revision.before)
+        return self._restored(seen, before)
 
     def _restored(self, seen: RollbackPlan, before: Held) -> RollbackPlan:
         self._progress("rollback plan: restoring, and starting the service")

@@ -1,4 +1,4 @@
-"""The revision before the newest, to which a copy of the database goes back before the rollback plan begins."""
+"""The revision before the newest, at which a copy of the database is when the rollback plan begins."""
 
 from __future__ import annotations
 

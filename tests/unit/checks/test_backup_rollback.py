@@ -50,7 +50,7 @@ def plan(**changes: Any) -> RollbackPlan:
         (
             {"revision": "0003", "again": DONE},
             Verdict.PASSED,
-            "a migration of 0003 failed half-way (1 difference); restored from the backup before it, the"
+            "a migration from 0003 failed half-way (1 difference); restored from the backup before it, the"
             " database is as it was and was migrated again; the service was ready",
         ),
         ({"revision": "0003", "again": BROKEN}, Verdict.FAILED, "can't be migrated again: pg_restore ended"),
