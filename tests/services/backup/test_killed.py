@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -25,7 +26,7 @@ from tests.services.environment.conftest import eventually, settings_of
 from tests.services.environment.standing import database_of, is_as_before, server_of, tell
 
 ROOT = Path(__file__).parents[3]
-TABLES = {
+TABLES: dict[str, Any] = {
     "postgres": {"settings": {"archive_mode": "on", "archive_command": "cp %p /nonexistent/%f"}},
     "redis": None,
     "service": {"env": {"DATABASE_URL": "{postgres.url}"}},
