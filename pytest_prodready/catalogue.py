@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from pytest_prodready.findings import Rule
-from pytest_prodready.rules import explain, failover, health, pool, ssl
+from pytest_prodready.rules import backup, explain, failover, health, migration, pool, ssl
 
 SUITES: Mapping[str, str] = MappingProxyType(
     {
@@ -14,10 +14,16 @@ SUITES: Mapping[str, str] = MappingProxyType(
         "pool": "the database connection pool: size, exhaustion, leaks, locks, lost connections",
         "explain": "the statements that the service runs, their plans on production's sizes, its indexes",
         "failover": "what happens to the service when its database or cache fails, and comes back",
+        "migration": "changes of the schema: each step up and down with data, failures, two deploys at once",
+        "backup": "backups of the database, their restore, and what is lost on the way",
         "health": "liveness, readiness and deep checks, optional dependencies, graceful shutdown",
     }
 )
 
 RULES: Mapping[str, Rule] = MappingProxyType(
-    {rule.id: rule for rule in (*ssl.RULES, *pool.RULES, *explain.RULES, *failover.RULES, *health.RULES)}
+    {
+        rule.id: rule
+        for suite in (ssl, pool, explain, failover, migration, backup, health)
+        for rule in suite.RULES
+    }
 )

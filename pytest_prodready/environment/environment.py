@@ -6,29 +6,32 @@ import platform
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from pytest_prodready.environment import placeholders
 from pytest_prodready.environment.cache import Cache
 from pytest_prodready.environment.capabilities import configured
 from pytest_prodready.environment.certificates import Authority
-from pytest_prodready.environment.copies import Beside, copied
+from pytest_prodready.environment.copies import Beside, blank, copied
 from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.given_application import GivenApplication
 from pytest_prodready.environment.local_parts import LocalParts
 from pytest_prodready.environment.logs import last_lines, tail
 from pytest_prodready.environment.moving_name import MovingName
-from pytest_prodready.environment.postgres_config import copy_name
+from pytest_prodready.environment.physical import Physical, backing_up
+from pytest_prodready.environment.postgres_config import name_beside
+from pytest_prodready.environment.ran import Command, Ran
 from pytest_prodready.environment.read_replica import ReadReplica, reading
 from pytest_prodready.environment.recipe import Recipe, check_command
 from pytest_prodready.environment.replica import RedisReplica, replicating
-from pytest_prodready.environment.roles import ApplicationRole, WayBack
+from pytest_prodready.environment.roles import ApplicationRole, PostgresRole, WayBack
 from pytest_prodready.environment.runs import Run, sweep
 from pytest_prodready.environment.secrets import Redactor
 from pytest_prodready.environment.servers import Parts, Servers
 from pytest_prodready.environment.set_up import run_command, set_up
 from pytest_prodready.environment.standby import Mode, Standby, streaming
-from pytest_prodready.environment.started import Command, StartedApplication
+from pytest_prodready.environment.started import StartedApplication
 from pytest_prodready.environment.values import for_this_process
 from pytest_prodready.errors import ApplicationError, ServerError
 from pytest_prodready.faults import FaultProxy
@@ -151,10 +154,97 @@ class Environment:
         application.stop(STOP_GRACE_S)
         try:
             with (
-                copied(database, copy_name(database.name)) as copy,
+                copied(database, name_beside(database.name, "copy")) as copy,
                 application.on_database(copy.name) as other,
             ):
                 yield Beside(copy, other)
+        finally:
+            application.ensure_ready()
+
+    @contextmanager
+    def empty_server(self, name: str) -> Iterator[PostgresRole]:
+        """A PostgreSQL of ours that knows nothing of the service, as long as the block lasts.
+
+        Beside one of ours it is like that, and the programs beside either sign in at both.
+        """
+        servers = self._servers
+        if servers is None or self.database is None:
+            raise ServerError("There is no Postgres that another could be like.")
+        server = servers.parts.empty(servers.like(self.database), name)
+        self.redact.add(server.admin_password)
+        self._cleanup.callback(server.discard)
+        server.create()
+        try:
+            yield server
+        finally:
+            server.discard()
+
+    def on(self, server: PostgresRole) -> Database:
+        """The service's database as it will be on another server of ours, past every proxy."""
+        database = self.database
+        if database is None:
+            raise ServerError("The service has no Postgres.")
+        return replace(
+            database,
+            endpoint=server.endpoint,
+            version=server.version,
+            origin="gate",
+            ca_file=self.authority.ca_file,
+            server=server,
+            proxied=None,
+            inside=server.inside,
+            given_url=None,
+            admin_url=None,
+            _kept={},
+        )
+
+    @contextmanager
+    def on_another(self, server: PostgresRole) -> Iterator[Beside]:
+        """The service's database on another server of ours, and an instance for it; ours rests meanwhile."""
+        application, database = self.application, self.on(server)
+        if not isinstance(application, StartedApplication):
+            raise ServerError("Only a service of ours can be started on another server.")
+        application.stop(STOP_GRACE_S)
+        try:
+            with application.on_server(database) as other:
+                yield Beside(database, other)
+        finally:
+            database.close()
+            application.ensure_ready()
+
+    @contextmanager
+    def blank(self, name: str) -> Iterator[Beside]:
+        """An empty database beside the service's, and an instance for it, still to be started."""
+        application, database = self.application, self.database
+        if not isinstance(application, StartedApplication) or database is None:
+            raise ServerError("Only a server and a service of ours get another database.")
+        with (
+            blank(database, name_beside(database.name, name)) as empty,
+            application.on_database(empty.name) as other,
+        ):
+            yield Beside(empty, other)
+
+    def try_command(
+        self, application: ApplicationRole, command: Command, within_s: float, progress: Progress
+    ) -> Ran:
+        """Run a command with the variables of this instance, and see how it ends: well, badly, or never."""
+        assert isinstance(application, StartedApplication)
+        progress(f"running {self.redact(command.text)}")
+        ran = application.run_once(command, within_s)
+        return replace(ran, printed=self.redact(ran.printed))
+
+    @contextmanager
+    def physical(self) -> Iterator[Physical]:
+        """Room for physical backups of the service's Postgres, as long as the block lasts; ours rests."""
+        servers, database, application = self._servers, self.database, self.application
+        if servers is None or servers.postgres is None or database is None or application is None:
+            raise ServerError("There is no Postgres of ours that could be backed up.")
+        room = servers.parts.restoring(servers.postgres)
+        self._cleanup.callback(room.discard)
+        application.stop(STOP_GRACE_S)
+        try:
+            with backing_up(database, room) as physical:
+                yield physical
         finally:
             application.ensure_ready()
 

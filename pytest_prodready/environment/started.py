@@ -8,10 +8,12 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TypeVar
 
+from pytest_prodready.environment.database import Database
+from pytest_prodready.environment.ran import Command, Ran
 from pytest_prodready.environment.recipe import Recipe
 from pytest_prodready.environment.roles import ApplicationRole, Exit
 from pytest_prodready.environment.service import Endpoint, Seen
@@ -23,15 +25,6 @@ from pytest_prodready.stopwatch import STARTING, spent
 POLL_S = 0.02
 STOP_GRACE_S = 5.0
 Instance = TypeVar("Instance", bound="StartedApplication")
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A command that comes before the service: a migration, a seed."""
-
-    name: str  # of its log
-    text: str
-    source: str  # the key that says so
 
 
 class StartedApplication(ABC):
@@ -108,12 +101,8 @@ class StartedApplication(ABC):
         """The last lines of its output, as they are."""
 
     @abstractmethod
-    def run_once(self, command: Command, within_s: float) -> int | None:
-        """Run a command in its place; returns the exit status, None when it was still running."""
-
-    @abstractmethod
-    def printed(self, command: Command) -> str:
-        """What that command printed last."""
+    def run_once(self, command: Command, within_s: float) -> Ran:
+        """Run a command in its place, with nothing to read; what outlives the limit is ended."""
 
     @spent(STARTING)
     def start(self) -> None:
@@ -146,6 +135,16 @@ class StartedApplication(ABC):
     def on_database(self, name: str) -> AbstractContextManager[StartedApplication]:
         """An instance for another database of the same server, still to be started; ended on leaving."""
         return self._beside(of_database(self._recipe.values, name))
+
+    def on_server(
+        self, database: Database, values: Mapping[str, str] = MappingProxyType({})
+    ) -> AbstractContextManager[StartedApplication]:
+        """An instance for a database of another server, still to be started; ended on leaving.
+
+        As a process it finds that server's own programs first on its PATH.
+        """
+        other = replace(self._recipe, programs=database.server.programs if database.server else "")
+        return self._beside({**self._told_of_server(database), **values}, other)
 
     @contextmanager
     def reading_from(self, replica: Seen) -> Iterator[ApplicationRole]:
@@ -188,8 +187,12 @@ class StartedApplication(ABC):
         """The values of the placeholders for this replica."""
 
     @abstractmethod
-    def _like_this(self, name: str, values: Mapping[str, str]) -> StartedApplication:
-        """Another instance with these values for some placeholders, not started yet."""
+    def _told_of_server(self, database: Database) -> Mapping[str, str]:
+        """The values of the placeholders for this database."""
+
+    @abstractmethod
+    def _like_this(self, name: str, recipe: Recipe) -> StartedApplication:
+        """Another instance by this recipe, not started yet."""
 
     @contextmanager
     def _another(self, values: Mapping[str, str] = MappingProxyType({})) -> Iterator[StartedApplication]:
@@ -198,9 +201,12 @@ class StartedApplication(ABC):
             yield other
 
     @contextmanager
-    def _beside(self, values: Mapping[str, str]) -> Iterator[StartedApplication]:
+    def _beside(
+        self, values: Mapping[str, str], recipe: Recipe | None = None
+    ) -> Iterator[StartedApplication]:
         self._others += 1
-        other = self._like_this(f"{self.name}-{self._others + 1}", values)
+        told = (recipe or self._recipe).with_values(values)
+        other = self._like_this(f"{self.name}-{self._others + 1}", told)
         try:
             yield other
         finally:

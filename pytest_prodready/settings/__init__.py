@@ -1,5 +1,6 @@
 """What prodready.toml may say: every table, key, unit and default."""
 
+from pytest_prodready.settings.backup import BackupSettings
 from pytest_prodready.settings.base import Count, Image, Name, RowCount, Seconds, Table, UrlPath
 from pytest_prodready.settings.explain import ExplainSettings, QuerySettings
 from pytest_prodready.settings.limits import (
@@ -9,6 +10,7 @@ from pytest_prodready.settings.limits import (
     PoolSettings,
     SslSettings,
 )
+from pytest_prodready.settings.migration import MigrationSettings
 from pytest_prodready.settings.service import (
     FaultProxySettings,
     PostgresSettings,
@@ -20,6 +22,7 @@ from pytest_prodready.settings.service import (
 from pytest_prodready.settings.target import Settings, Waiver
 
 __all__ = [
+    "BackupSettings",
     "Count",
     "CounterSettings",
     "ExplainSettings",
@@ -27,6 +30,7 @@ __all__ = [
     "FaultProxySettings",
     "HealthSettings",
     "Image",
+    "MigrationSettings",
     "Name",
     "PoolSettings",
     "PostgresSettings",

@@ -1,0 +1,1 @@
+"""What the probes of migrations see on a real server."""
