@@ -1,0 +1,1 @@
+"""Tests of the migration suite's probes on a real server."""
