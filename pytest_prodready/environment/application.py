@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
+import itertools
 import subprocess
 import time
 from collections.abc import Iterable, Mapping
@@ -12,13 +11,14 @@ from contextlib import suppress
 import psutil
 
 from pytest_prodready.environment import leftovers, sockets
-from pytest_prodready.environment.logs import tail
+from pytest_prodready.environment.logs import tail, write_private
 from pytest_prodready.environment.ports import LOOPBACK, is_free
+from pytest_prodready.environment.ran import Command, Output, Ran
 from pytest_prodready.environment.recipe import Recipe
 from pytest_prodready.environment.roles import Exit
 from pytest_prodready.environment.runs import Run
 from pytest_prodready.environment.service import Endpoint, Seen
-from pytest_prodready.environment.started import POLL_S, Command, StartedApplication, how_ended
+from pytest_prodready.environment.started import POLL_S, StartedApplication, how_ended
 from pytest_prodready.environment.values import of_replica
 from pytest_prodready.environment.waiting import Readiness
 from pytest_prodready.errors import ConfigError
@@ -26,6 +26,7 @@ from pytest_prodready.errors import ConfigError
 FORCED_WITHIN_S = 10.0
 FREED_WITHIN_S = 5.0
 KILL_ROUNDS = 5
+COMMANDS = itertools.count(1)
 
 
 class Application(StartedApplication):
@@ -123,24 +124,46 @@ class Application(StartedApplication):
         """The last lines of its output, as they are."""
         return tail(self.log_file, lines)
 
-    def run_once(self, command: Command, within_s: float) -> int | None:
-        """Run a command in its place; returns the exit status, None when it was still running."""
+    def run_once(self, command: Command, within_s: float) -> Ran:
+        """Run a command in its place, with nothing to read; what outlives the limit is ended."""
         recipe, log = self._recipe, self._run.folder / f"{command.name}.log"
         words = recipe.words(command.text, self._port, command.source)
-        process = self._run.spawn(words, env=recipe.environment(self._port), cwd=recipe.cwd, log=log)
-        try:
-            return process.wait(within_s)
-        except subprocess.TimeoutExpired:
-            return None
-        finally:
-            # What it left in the background would be nobody's.
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        mark = f"{self.name}-command-{next(COMMANDS)}"
+        variables = {**recipe.environment(self._port), leftovers.INSTANCE: mark}
+        began = time.monotonic()
+        with Output() as output:
+            process = self._run.spawn(
+                words, env=variables, cwd=recipe.cwd, log=log, stdout=output.writing, stderr=output.writing
+            )
+            status, left = self._await(process, within_s, mark)
+        write_private(log, output.text())
+        return Ran(status, round(time.monotonic() - began, 3), output.text(), output.size, left)
 
-    def printed(self, command: Command) -> str:
-        """What that command printed last."""
-        return tail(self._run.folder / f"{command.name}.log")
+    def _await(self, process: subprocess.Popen[bytes], within_s: float, mark: str) -> tuple[int | None, int]:
+        """The command's exit status, None when it had to be ended; and how many processes outlived it."""
+        status = None
+        try:
+            with suppress(subprocess.TimeoutExpired):
+                status = process.wait(within_s)
+        finally:
+            left = self._end_command(process, mark)
+        return status, left if status is not None else 0
+
+    def _end_command(self, process: subprocess.Popen[bytes], mark: str) -> int:
+        """End what is left of it, which would be nobody's; returns how many there were."""
+        count = 0
+        for _ in range(KILL_ROUNDS):
+            found = [*leftovers.of_groups([process.pid]), *leftovers.of_instance(self._run.folder, mark)]
+            living = {each.pid: each for each in found if leftovers.runs(each)}
+            if not living:
+                break
+            count += len(living)
+            for each in living.values():
+                with suppress(psutil.Error):
+                    each.kill()
+            leftovers.wait_gone(living.values(), within_s=FORCED_WITHIN_S)
+        process.wait()
+        return count
 
     def _told_of(self, replica: Seen) -> Mapping[str, str]:
         return of_replica(self._recipe.values, replica.here)

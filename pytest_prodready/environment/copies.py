@@ -1,4 +1,4 @@
-"""A copy of the service's database on the same server, and an instance of the service on it."""
+"""A database beside the service's, as a copy of it or empty, and an instance of the service on it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SETTINGS = """
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """A copy of the database, and the service on it."""
+    """Another database of the same server, and the service on it."""
 
     database: Database
     application: ApplicationRole
@@ -34,18 +34,31 @@ class Beside:
 @contextmanager
 def copied(database: Database, name: str) -> Iterator[Database]:
     """A copy of a database under another name, dropped on leaving; the original must be at rest."""
+    database.close()
+    with _beside(database, name, template=database.name) as copy:
+        yield copy
+
+
+@contextmanager
+def blank(database: Database, name: str) -> Iterator[Database]:
+    """An empty database of the same server, owner and settings under another name, dropped on leaving."""
+    with _beside(database, name) as empty:
+        yield empty
+
+
+@contextmanager
+def _beside(database: Database, name: str, template: str = "") -> Iterator[Database]:
     server = database.server
     if server is None:
-        raise ServerError("Only a database on a server of ours is copied.", value=database.name)
-    database.close()
+        raise ServerError("Only a server of ours gets another database.", value=database.name)
     with _admin(server) as admin:
         _drop(admin, name)
-        _copy(admin, database, name)
-    copy = replace(database, name=name, _kept={})
+        _make(admin, database, name, template)
+    made = replace(database, name=name, _kept={})
     try:
-        yield copy
+        yield made
     finally:
-        copy.close()
+        made.close()
         with _admin(server) as admin:
             _drop(admin, name)
 
@@ -60,15 +73,16 @@ def _drop(admin: psycopg.Connection[Any], name: str) -> None:
     admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-def _copy(admin: psycopg.Connection[Any], database: Database, name: str) -> None:
+def _make(admin: psycopg.Connection[Any], database: Database, name: str, template: str) -> None:
+    if template:
+        admin.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", (template,)
+        )
+    like = sql.SQL("TEMPLATE {}").format(sql.Identifier(template)) if template else sql.SQL("")
     admin.execute(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", (database.name,)
-    )
-    target = sql.Identifier(name)
-    admin.execute(
-        sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}").format(
-            target, sql.Identifier(database.name), sql.Identifier(database.user)
+        sql.SQL("CREATE DATABASE {} {} OWNER {}").format(
+            sql.Identifier(name), like, sql.Identifier(database.user)
         )
     )
-    # Its own settings aren't part of a template.
+    # The settings of a database aren't part of a template.
     admin.execute(SETTINGS, (database.name, name))

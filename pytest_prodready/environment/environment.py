@@ -6,19 +6,21 @@ import platform
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from pytest_prodready.environment import placeholders
 from pytest_prodready.environment.cache import Cache
 from pytest_prodready.environment.capabilities import configured
 from pytest_prodready.environment.certificates import Authority
-from pytest_prodready.environment.copies import Beside, copied
+from pytest_prodready.environment.copies import Beside, blank, copied
 from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.given_application import GivenApplication
 from pytest_prodready.environment.local_parts import LocalParts
 from pytest_prodready.environment.logs import last_lines, tail
 from pytest_prodready.environment.moving_name import MovingName
-from pytest_prodready.environment.postgres_config import copy_name
+from pytest_prodready.environment.postgres_config import name_beside
+from pytest_prodready.environment.ran import Command, Ran
 from pytest_prodready.environment.read_replica import ReadReplica, reading
 from pytest_prodready.environment.recipe import Recipe, check_command
 from pytest_prodready.environment.replica import RedisReplica, replicating
@@ -28,7 +30,7 @@ from pytest_prodready.environment.secrets import Redactor
 from pytest_prodready.environment.servers import Parts, Servers
 from pytest_prodready.environment.set_up import run_command, set_up
 from pytest_prodready.environment.standby import Mode, Standby, streaming
-from pytest_prodready.environment.started import Command, StartedApplication
+from pytest_prodready.environment.started import StartedApplication
 from pytest_prodready.environment.values import for_this_process
 from pytest_prodready.errors import ApplicationError, ServerError
 from pytest_prodready.faults import FaultProxy
@@ -151,12 +153,33 @@ class Environment:
         application.stop(STOP_GRACE_S)
         try:
             with (
-                copied(database, copy_name(database.name)) as copy,
+                copied(database, name_beside(database.name, "copy")) as copy,
                 application.on_database(copy.name) as other,
             ):
                 yield Beside(copy, other)
         finally:
             application.ensure_ready()
+
+    @contextmanager
+    def blank(self, name: str) -> Iterator[Beside]:
+        """An empty database beside the service's, and an instance for it, still to be started."""
+        application, database = self.application, self.database
+        if not isinstance(application, StartedApplication) or database is None:
+            raise ServerError("Only a server and a service of ours get another database.")
+        with (
+            blank(database, name_beside(database.name, name)) as empty,
+            application.on_database(empty.name) as other,
+        ):
+            yield Beside(empty, other)
+
+    def try_command(
+        self, application: ApplicationRole, command: Command, within_s: float, progress: Progress
+    ) -> Ran:
+        """Run a command with the variables of this instance, and see how it ends: well, badly, or never."""
+        assert isinstance(application, StartedApplication)
+        progress(f"running {self.redact(command.text)}")
+        ran = application.run_once(command, within_s)
+        return replace(ran, printed=self.redact(ran.printed))
 
     def run_command(self, application: ApplicationRole, command: Command, progress: Progress) -> None:
         """Run a command with the variables of this instance of the service; it must succeed."""

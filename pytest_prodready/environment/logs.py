@@ -22,3 +22,9 @@ def tail(file: Path, lines: int = 20) -> str:
 def last_lines(text: str, lines: int) -> str:
     """The last lines of a log that isn't in a file."""
     return "\n".join(text[-READ_BACK:].splitlines()[-lines:])
+
+
+def write_private(file: Path, text: str) -> None:
+    """Write a log for this user's eyes alone: it may hold passwords."""
+    file.touch(mode=0o600)
+    file.write_text(text)

@@ -128,14 +128,14 @@ def pg_hba_conf(
     """
     theirs = "" if user.hba is None else user.hba.rstrip() + "\n"
     mark = "" if user.hba is None else f",{OWN_LINE_MARK}"
-    databases = f'"{account.database}","{copy_name(account.database)}"{mark}'
-    line = f'hostssl {databases} "{account.user}" {network} scram-sha-256\n'
+    # Databases are made beside the service's for plans, migrations and restores.
+    line = f'hostssl all{mark} "{account.user}" {network} scram-sha-256\n'
     return own + theirs + line
 
 
-def copy_name(database: str) -> str:
-    """The name of a copy of a database; a name has 63 bytes at most."""
-    return f"{database[:50]}_copy"
+def name_beside(database: str, what: str) -> str:
+    """The name of another database made for the gate's own use; a name has 63 bytes at most."""
+    return f"{database[: 62 - len(what)]}_{what}"
 
 
 def assignments(settings: Mapping[str, Value]) -> str:

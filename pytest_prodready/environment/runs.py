@@ -96,11 +96,11 @@ class Run:
         private = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         with os.fdopen(private, "ab") as output:
             options.setdefault("stdout", output)
+            options.setdefault("stderr", output)
             process = subprocess.Popen(
                 [str(part) for part in command],
                 env={**env, LABEL: self.id},
                 cwd=cwd,
-                stderr=output,
                 start_new_session=True,
                 **(as_server_user() if as_server else {}),
                 **options,

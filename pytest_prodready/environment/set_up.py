@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pytest_prodready.environment.logs import last_lines
+from pytest_prodready.environment.ran import Command
 from pytest_prodready.environment.recipe import Recipe
-from pytest_prodready.environment.started import Command, StartedApplication
+from pytest_prodready.environment.started import StartedApplication
 from pytest_prodready.errors import ApplicationError
 
 WITHIN_S = 300.0
+SHOWN_LINES = 20
 
 
 def set_up(application: StartedApplication, recipe: Recipe, progress: Callable[[str], None]) -> None:
@@ -26,13 +29,12 @@ def run_command(
 ) -> None:
     """Run one command with the service's variables; raises ApplicationError unless it succeeds."""
     progress(f"setting up: {redact(command.text)}")
-    status = application.run_once(command, WITHIN_S)
-    if status == 0:
+    ran = application.run_once(command, WITHIN_S)
+    if ran.succeeded:
         return
-    ended = f"did not end within {WITHIN_S:g} s" if status is None else f"ended with status {status}"
-    printed = redact(application.printed(command))
+    printed = redact(last_lines(ran.printed, SHOWN_LINES))
     raise ApplicationError(
-        f"A set-up command {ended}.",
+        f"A set-up command {ran.ended}.",
         value=redact(command.text),
         source=command.source,
         tried=[f"its last output:\n{printed}" if printed else "it printed nothing"],

@@ -8,10 +8,10 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeVar
 
+from pytest_prodready.environment.ran import Command, Ran
 from pytest_prodready.environment.recipe import Recipe
 from pytest_prodready.environment.roles import ApplicationRole, Exit
 from pytest_prodready.environment.service import Endpoint, Seen
@@ -23,15 +23,6 @@ from pytest_prodready.stopwatch import STARTING, spent
 POLL_S = 0.02
 STOP_GRACE_S = 5.0
 Instance = TypeVar("Instance", bound="StartedApplication")
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A command that comes before the service: a migration, a seed."""
-
-    name: str  # of its log
-    text: str
-    source: str  # the key that says so
 
 
 class StartedApplication(ABC):
@@ -108,12 +99,8 @@ class StartedApplication(ABC):
         """The last lines of its output, as they are."""
 
     @abstractmethod
-    def run_once(self, command: Command, within_s: float) -> int | None:
-        """Run a command in its place; returns the exit status, None when it was still running."""
-
-    @abstractmethod
-    def printed(self, command: Command) -> str:
-        """What that command printed last."""
+    def run_once(self, command: Command, within_s: float) -> Ran:
+        """Run a command in its place, with nothing to read; what outlives the limit is ended."""
 
     @spent(STARTING)
     def start(self) -> None:

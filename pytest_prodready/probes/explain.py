@@ -12,8 +12,8 @@ from pytest_prodready.environment.cache import Cache
 from pytest_prodready.environment.copies import Beside
 from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.environment import Environment
+from pytest_prodready.environment.ran import Command
 from pytest_prodready.environment.rows import generate
-from pytest_prodready.environment.started import Command
 from pytest_prodready.environment.statistics import inject, unsupported
 from pytest_prodready.probes.capture import Capture, Window, connect
 from pytest_prodready.probes.explain_terms import Connection, terms

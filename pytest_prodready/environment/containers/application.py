@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+
+from docker.types import LogConfig
 
 from pytest_prodready.environment.containers.application_image import ServiceImage
 from pytest_prodready.environment.containers.application_sockets import Lookout
 from pytest_prodready.environment.containers.box import Box, File, Plan
 from pytest_prodready.environment.containers.failures import PortTaken, explained
 from pytest_prodready.environment.containers.stage import Stage
-from pytest_prodready.environment.logs import last_lines, tail
+from pytest_prodready.environment.logs import last_lines, write_private
+from pytest_prodready.environment.ran import Command, Ran
 from pytest_prodready.environment.recipe import Recipe
 from pytest_prodready.environment.roles import Exit
 from pytest_prodready.environment.service import Endpoint, Seen
-from pytest_prodready.environment.started import Command, StartedApplication, how_ended
+from pytest_prodready.environment.started import StartedApplication, how_ended
 from pytest_prodready.environment.values import of_replica
 from pytest_prodready.environment.waiting import Readiness, stays
 from pytest_prodready.errors import ApplicationError, ServerError
 
 KEPT_LINES = 5000
+COMMANDS = itertools.count(1)
+# A command that prints without end must not fill the engine's disk.
+LITTLE_KEPT = LogConfig(type=LogConfig.types.JSON, config={"max-size": "2m", "max-file": "2"})
 SIGNALLED = 128  # and the signal's number: the exit status of a main process that a signal has ended
 HIGHEST_SIGNAL = 64
 # What runtimes say of a program that isn't there, isn't executable, or is for another processor.
@@ -113,7 +119,7 @@ class ContainerApplication(StartedApplication):
         with self._lock:
             if self._box.exists:
                 file = self._stage.run.folder / f"{self.name}.log"
-                _write(file, self.log(KEPT_LINES))
+                write_private(file, self.log(KEPT_LINES))
                 self._box.remove()
 
     def processes(self) -> tuple[int, ...]:
@@ -139,23 +145,21 @@ class ContainerApplication(StartedApplication):
         """The last lines of its output, as they are."""
         return last_lines(self._earlier + self._box.logs(lines), lines)
 
-    def run_once(self, command: Command, within_s: float) -> int | None:
-        """Run a command in a container like the service's; None when it was still running."""
-        box = Box(self._stage, self._plan(command.name, command.text, command.source))
+    def run_once(self, command: Command, within_s: float) -> Ran:
+        """Run a command in a container like the service's; what outlives the limit is ended."""
+        number = f"{command.name}-{next(COMMANDS)}"
+        plan = self._plan(number, command.text, command.source)
+        box = Box(self._stage, replace(plan, extra={"log_config": LITTLE_KEPT}))
         try:
+            began = time.monotonic()
             self._begin(box.create, command.text, command.source)
-            status = box.state().get("ExitCode") if box.wait(within_s) else None
-            _write(self._log_of(command), box.logs(KEPT_LINES))
+            status = self._status(box) if box.wait(within_s) else None
+            seconds, printed = time.monotonic() - began, box.logs(KEPT_LINES)
         finally:
+            # What it left in the background ends with its container.
             box.remove()
-        return status
-
-    def printed(self, command: Command) -> str:
-        """What that command printed last."""
-        return tail(self._log_of(command))
-
-    def _log_of(self, command: Command) -> Path:
-        return self._stage.run.folder / f"{command.name}.log"
+        write_private(self._stage.run.folder / f"{command.name}.log", printed)
+        return Ran(status, round(seconds, 3), last_lines(printed, KEPT_LINES), len(printed.encode()))
 
     def beside(self, script: str, variables: Mapping[str, str]) -> str:
         """What a shell script says that runs beside its processes; raises ServerError."""
@@ -218,7 +222,11 @@ class ContainerApplication(StartedApplication):
 
     def _code(self) -> int:
         """The exit status of the main process, or less than 0 for a signal."""
-        code = int(self._box.state().get("ExitCode") or 0)
+        return self._status(self._box)
+
+    @staticmethod
+    def _status(box: Box) -> int:
+        code = int(box.state().get("ExitCode") or 0)
         return SIGNALLED - code if SIGNALLED < code <= SIGNALLED + HIGHEST_SIGNAL else code
 
     def _ended(self) -> str | None:
@@ -236,9 +244,3 @@ class ContainerApplication(StartedApplication):
             f"in its container it has to listen on 0.0.0.0 (not on 127.0.0.1), port {self._inside};"
             " [service] port names another; a slow start needs a larger ready_within_s"
         )
-
-
-def _write(file: Path, text: str) -> None:
-    """For this user's eyes alone: it may hold passwords."""
-    file.touch(mode=0o600)
-    file.write_text(text)
