@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+from pytest_prodready.probes.migration_squawk import Remarks
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +125,11 @@ class Step:
 
     revision: str
     touched: tuple[Touched, ...] = ()
-    defined: Defined = Defined()
+    defined: Defined = field(default_factory=Defined)
     busy: Run | None = None  # beside readers and writers
     behind: Run | None = None  # and behind a session that is idle in a transaction
     statements: tuple[str, ...] = ()  # that it sent, in order
-    new: tuple[str, ...] = ()  # tables that it has made
+    remarks: Remarks = field(default_factory=Remarks)  # of squawk's, about these
     doubt: str = ""  # why it was not tried; empty when it was, or when it touches no table with rows
 
 
@@ -138,4 +140,5 @@ class Traffic:
     steps: tuple[Step, ...] = ()
     left_out: int = 0  # older steps, which production has behind it
     server: str = ""  # its version
+    squawk: str = ""  # its version; empty where it isn't installed
     doubt: str = ""  # why nothing of it could be tried

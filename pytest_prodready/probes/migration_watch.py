@@ -144,7 +144,8 @@ class Watch:
         blocking = {pid: pids for pid, _, _, pids in ours}
         for pid, name, milliseconds, _ in ours:
             in_the_way = next((by_pid[each] for each in _chain(pid, blocking) if each in by_pid), None)
-            if in_the_way is not None and milliseconds > self.seen.waits.get(name, NOT_AT_ALL).milliseconds:
+            before = self.seen.waits.get(name, NOT_AT_ALL)
+            if in_the_way is not None and milliseconds > before.milliseconds:
                 self.seen.waits[name] = Waited(milliseconds, bool(in_the_way["waits"]), in_the_way["text"])
 
     def _take_locks(self, now: float, session: dict[str, Any]) -> None:
