@@ -128,9 +128,10 @@ def pg_hba_conf(
     """
     theirs = "" if user.hba is None else user.hba.rstrip() + "\n"
     mark = "" if user.hba is None else f",{OWN_LINE_MARK}"
-    # Databases are made beside the service's for plans, migrations and restores.
-    line = f'hostssl all{mark} "{account.user}" {network} scram-sha-256\n'
-    return own + theirs + line
+    # The service's own, and those that are made beside it for plans, migrations and restores.
+    closed = ",".join(name for name in ("postgres", "template1") if name != account.database)
+    role = f'{mark} "{account.user}" {network}'
+    return f"{own}{theirs}host {closed}{role} reject\nhostssl all{role} scram-sha-256\n"
 
 
 def name_beside(database: str, what: str) -> str:
