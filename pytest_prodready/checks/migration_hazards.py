@@ -8,30 +8,31 @@ from types import MappingProxyType
 from pytest_prodready.catalogue import RULES
 from pytest_prodready.checks.migration_words import Judgement, shortened
 from pytest_prodready.findings import Finding
-from pytest_prodready.probes.migration_traffic import Traffic
+from pytest_prodready.probes.migration_squawk import Hazard
+from pytest_prodready.probes.migration_traffic import Step, Traffic
 from pytest_prodready.settings.migration_traffic import MigrationTrafficSettings
 
 INSTALL = "pip install 'pytest-prodready[migrations]'"
-# Each with the rule that measures the same; empty: nothing but the text tells.
+# Each with the rule that measures it, and so knows how large the table is; empty: the text alone tells.
 HAZARDS: Mapping[str, str] = MappingProxyType(
     {
         "adding-field-with-default": "migration.no-table-rewrite",
         "adding-foreign-key-constraint": "migration.constraints-validated-apart",
         "adding-not-nullable-field": "migration.constraints-validated-apart",
-        "adding-required-field": "migration.old-code-keeps-working",
+        "adding-required-field": "",
         "adding-serial-primary-key-field": "migration.indexes-built-concurrently",
         "ban-alter-domain-with-add-constraint": "",
         "ban-concurrent-index-creation-in-transaction": "",
         "ban-create-domain-with-constraint": "",
-        "ban-drop-column": "migration.old-code-keeps-working",
+        "ban-drop-column": "",
         "ban-drop-database": "",
-        "ban-drop-table": "migration.old-code-keeps-working",
+        "ban-drop-table": "",
         "ban-truncate-cascade": "",
         "changing-column-type": "migration.no-table-rewrite",
         "constraint-missing-not-valid": "migration.constraints-validated-apart",
         "disallowed-unique-constraint": "migration.indexes-built-concurrently",
-        "renaming-column": "migration.old-code-keeps-working",
-        "renaming-table": "migration.old-code-keeps-working",
+        "renaming-column": "",
+        "renaming-table": "",
         "require-concurrent-index-creation": "migration.indexes-built-concurrently",
         "require-concurrent-index-deletion": "",
     }
@@ -44,12 +45,18 @@ def static_hazards(seen: Traffic, limits: MigrationTrafficSettings) -> Finding:
     details = {"limit": f"none of {len(HAZARDS)} hazards", "limits": {"accepted": list(limits.squawk_accept)}}
     if not seen.squawk and not seen.doubt:
         return rule.unverified(f"squawk is not installed: {INSTALL}", change=INSTALL, **details)
-    accepted = set(limits.squawk_accept)
     for step in seen.steps:
         if step.remarks.doubt:
             found.doubts.append(f"{step.revision}: {step.remarks.doubt}")
         for each in step.remarks.hazards:
-            if each.rule in HAZARDS and each.rule not in accepted:
-                ours = f" ({HAZARDS[each.rule]})" if HAZARDS[each.rule] else ""
-                found.problems.append(f"{step.revision}: {each.rule}{ours}: {shortened(each.statement)}")
+            if _counts(step, each, limits.squawk_accept):
+                found.problems.append(f"{step.revision}: {each.rule} ({shortened(each.statement)})")
     return found.conclude(rule, seen, f"squawk {seen.squawk} finds no hazard", details)
+
+
+def _counts(step: Step, hazard: Hazard, accepted: tuple[str, ...]) -> bool:
+    """Whether nothing but the text can tell, and nobody has accepted it: `rule`, or `revision:rule`."""
+    if hazard.rule not in HAZARDS or {hazard.rule, f"{step.revision}:{hazard.rule}"} & {*accepted}:
+        return False
+    measured = bool(HAZARDS[hazard.rule]) and not step.doubt
+    return not measured

@@ -1,4 +1,4 @@
-"""Judge what a migration does under its locks: rewrites, builds of indexes, searches of tables, and the rest."""
+"""Judge what a migration does under its locks: rewrites, builds of indexes, searches of tables."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ def indexes_built_concurrently(seen: Traffic, limits: MigrationTrafficSettings) 
                 found.changes.append(_concurrently(built))
         for index in step.defined.invalid:
             found.problems.append(f"{step.revision} leaves {index} invalid")
-            found.changes.append(f"DROP INDEX CONCURRENTLY {index} before it is built again, and fail on errors")
+            found.changes.append(
+                f"DROP INDEX CONCURRENTLY {index} before it is built again, and fail on errors"
+            )
     well = f"{number} index{'' if number == 1 else 'es'} of tables in use, none built under a lock"
     return found.conclude(rule, seen, well, _large(limits))
 

@@ -172,6 +172,18 @@ class Environment:
         ):
             yield Beside(empty, other)
 
+    @contextmanager
+    def copy_of(self, beside: Beside, name: str) -> Iterator[Beside]:
+        """A copy of such a database, and an instance for it; the original must be at rest."""
+        application, database = self.application, self.database
+        assert isinstance(application, StartedApplication)
+        assert database is not None
+        with (
+            copied(beside.database, name_beside(database.name, name)) as copy,
+            application.on_database(copy.name) as other,
+        ):
+            yield Beside(copy, other)
+
     def try_command(
         self, application: ApplicationRole, command: Command, within_s: float, progress: Progress
     ) -> Ran:

@@ -37,6 +37,8 @@ BEGIN
         'at', extract(epoch FROM clock_timestamp()), 'transaction', extract(epoch FROM now()),
         'lock_timeout_ms', (SELECT setting::bigint FROM pg_settings WHERE name = 'lock_timeout'),
         'locks', coalesce(locks, '[]'),
+        'indexes', (SELECT coalesce(json_agg(indexrelid::bigint), '[]') FROM pg_index
+                    WHERE indexrelid >= 16384),
         'demands', {DEMANDS.format(tables="tables")});
 END $tell$;
 CREATE EVENT TRIGGER {OURS}_starts ON ddl_command_start EXECUTE FUNCTION {OURS}.tell();
@@ -64,6 +66,7 @@ class Ddl:
     transaction: float  # when its transaction began
     lock_timeout_ms: int  # in its session; 0: none
     locks: tuple[tuple[int, str], ...]  # relation and mode, of its whole transaction up to now
+    indexes: frozenset[int] = frozenset()  # that there are by now
     demands: Demands = field(default_factory=Demands)  # of the tables that it holds locks on
 
     def modes(self, relation: int) -> frozenset[str]:
@@ -144,5 +147,6 @@ def _as_ddl(told: dict[str, Any]) -> Ddl:
         transaction=told["transaction"],
         lock_timeout_ms=told["lock_timeout_ms"],
         locks=tuple((relation, mode) for relation, mode in told["locks"]),
+        indexes=frozenset(told["indexes"]),
         demands=Demands.read(told["demands"]),
     )

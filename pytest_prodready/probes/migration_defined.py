@@ -76,7 +76,7 @@ def _built(before: Stand, after: Stand, rows: Mapping[int, int], ddl: Sequence[D
         # A change of type builds the table's indexes again, under their names.
         if index.table not in rows or index.oid in before.indexes or (index.table, index.name) in known:
             continue
-        told = next((each for each in ddl if each.ended and each.modes(index.oid)), None)
+        told = next((each for each in ddl if index.oid in each.indexes), None)
         mode = strongest(told.modes(index.table)) if told is not None else ""
         yield Built(
             index=index.name,

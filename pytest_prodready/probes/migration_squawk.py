@@ -47,6 +47,16 @@ def find_squawk() -> str | None:
     return shutil.which("squawk", path=str(Path(sys.executable).parent)) or shutil.which("squawk")
 
 
+def squawk_version(program: str | None) -> str:
+    """Its version; empty where there is no such program."""
+    if program is None:
+        return ""
+    done = subprocess.run(
+        [program, "--version"], capture_output=True, text=True, timeout=WITHIN_S, check=False
+    )
+    return done.stdout.strip().removeprefix("squawk ")
+
+
 def remarks(program: str, statements: Sequence[str], server_version: str, folder: Path) -> Remarks:
     """What squawk says about these statements, in the order in which they were sent."""
     wanted = [each.strip().rstrip(";") for each in statements if DEFINES.match(each)]

@@ -14,7 +14,7 @@ OURS = "prodready"  # the schema of what watches a step
 
 TABLES = """
     SELECT c.oid::bigint, c.oid::regclass::text, coalesce(pg_relation_filenode(c.oid), 0)::bigint,
-           pg_table_size(c.oid)::bigint
+           pg_table_size(c.oid)::bigint, c.relkind IN ('r', 'p') AND NOT c.relispartition
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname NOT IN ('information_schema', %s)
       AND n.nspname NOT LIKE 'pg\\_%%' ORDER BY c.oid
@@ -72,6 +72,7 @@ class Table:
     name: str  # as SQL
     file: int  # of its rows; 0: it has none, as a partitioned table
     bytes: int
+    takes_rows: bool = True  # by its own name: no materialised view, and no partition
 
 
 @dataclass(frozen=True, slots=True)

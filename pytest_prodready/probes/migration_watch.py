@@ -146,7 +146,9 @@ class Watch:
             in_the_way = next((by_pid[each] for each in _chain(pid, blocking) if each in by_pid), None)
             before = self.seen.waits.get(name, NOT_AT_ALL)
             if in_the_way is not None and milliseconds > before.milliseconds:
-                self.seen.waits[name] = Waited(milliseconds, bool(in_the_way["waits"]), in_the_way["text"])
+                # Who waited behind its place in the queue still waits while it then works.
+                queued = bool(in_the_way["waits"]) or before.queued
+                self.seen.waits[name] = Waited(milliseconds, queued, in_the_way["text"])
 
     def _take_locks(self, now: float, session: dict[str, Any]) -> None:
         pid, transaction = session["pid"], session["transaction"] or 0.0

@@ -6,9 +6,7 @@ from pytest_prodready.findings import Capability as Needs
 from pytest_prodready.findings import Level, Rule
 from pytest_prodready.rules.migration import CHECKLIST, NEEDS
 
-_RUN = (
-    "Each of the newest steps is run on a database of its own whose tables are full of rows, beside readers and writers"
-)
+_RUN = "Each of the newest steps is run on a database of its own whose tables are full of rows, beside readers and writers"
 
 TRAFFIC = (
     Rule(
