@@ -55,6 +55,11 @@ class Capability(StrEnum):
     DEEP = "deep"  # [health] deep
     STANDBY = "standby"  # [failover] standby: a standby of the gate's own can be promoted
     PLAN_DATA = "plan-data"  # [explain] rows, seed or statistics, and a Postgres of the gate's
+    MIGRATION = "migration"  # [migration] tool, upgrade or files, and a Postgres of the gate's
+    MIGRATION_COMMAND = "migration-command"  # [migration] tool or upgrade: what runs in production
+    MIGRATION_HISTORY = "migration-history"  # its revisions can be listed
+    MIGRATION_DOWNGRADE = "migration-downgrade"  # it has a way down
+    MIGRATION_CHECK = "migration-check"  # its models can be held against the schema
     REPLICA = "replica"  # the service is told of a replica: {postgres.replica_url}
     SERVER_HBA = "server-hba"  # [postgres] hba, or an external server
     SERVER_SETTINGS = "server-settings"  # [postgres] settings, or an external server

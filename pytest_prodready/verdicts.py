@@ -44,6 +44,13 @@ MISSING_LINES: dict[Capability, str] = {
         'seed = "python seed.py"   # or a command that fills the database\n'
         'statistics = "stats.sql"   # or those of pg_dump --statistics-only'
     ),
+    Capability.MIGRATION: '[migration]\ntool = "alembic"   # or upgrade = "npx prisma migrate deploy"',
+    Capability.MIGRATION_COMMAND: '[migration]\nupgrade = "…"   # the command that migrates in production',
+    Capability.MIGRATION_HISTORY: '[migration]\nrevisions = "…"   # prints them, the oldest first',
+    Capability.MIGRATION_DOWNGRADE: '[migration]\ndowngrade = "…"   # to {revision}, or by one step',
+    Capability.MIGRATION_CHECK: (
+        '[migration]\ncheck = "python manage.py makemigrations --check"   # fails when models differ'
+    ),
     Capability.REPLICA: '[service]\nenv = { REPLICA_DATABASE_URL = "{postgres.replica_url}" }',
     Capability.SERVER_HBA: '[postgres]\nhba = "deploy/pg_hba.conf"   # production\'s rules',
     Capability.SERVER_SETTINGS: '[postgres]\nsettings = "deploy/postgresql.conf"   # production\'s settings',

@@ -39,6 +39,7 @@ def configured(settings: Settings, allow_destructive: bool = False) -> frozenset
         Capability.STANDBY: postgres_origin(settings) == "gate" and settings.failover.standby is not None,
         Capability.PLAN_DATA: postgres_origin(settings) == "gate" and settings.explain.has_data,
         Capability.REPLICA: postgres_origin(settings) == "gate" and replica_named(settings),
+        **_of_migration(settings),
         **_of_postgres(settings),
         **_of_redis(settings),
         **_of_all_servers(settings, allow_destructive),
@@ -52,6 +53,18 @@ def _origin(settings: Settings, table: PostgresSettings | RedisSettings | None, 
     if settings.service.url is not None:
         return None  # a server of ours would be one that the service doesn't know
     return "gate" if table is not None or name in servers_named(settings) else None
+
+
+def _of_migration(settings: Settings) -> dict[Capability, bool]:
+    migration = settings.migration
+    there = postgres_origin(settings) == "gate" and migration.given
+    return {
+        Capability.MIGRATION: there,
+        Capability.MIGRATION_COMMAND: there and migration.runs_itself,
+        Capability.MIGRATION_HISTORY: there and migration.has_history,
+        Capability.MIGRATION_DOWNGRADE: there and migration.can_go_back,
+        Capability.MIGRATION_CHECK: there and migration.can_check,
+    }
 
 
 def _of_postgres(settings: Settings) -> dict[Capability, bool]:

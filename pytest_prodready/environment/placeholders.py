@@ -17,6 +17,7 @@ POSTGRES = (
 )
 REDIS = tuple(f"redis.{part}" for part in ("url", "host", "port", "password", "ca_file"))
 FOR_SERVICE = ("port", "python", *POSTGRES, *REDIS)
+FOR_MIGRATIONS = ("revision",)
 FOR_REQUESTS = ("token",)
 
 # Only what looks like a name counts, so that JSON in a value stays as it is; {{name}} stands for {name}.
@@ -43,7 +44,11 @@ def fill(text: str, values: Mapping[str, str]) -> str:
 
 def check(settings: Settings) -> None:
     """Raise ConfigError for the first placeholder that nothing would fill."""
-    for allowed, texts in ((FOR_SERVICE, _service_texts(settings)), (FOR_REQUESTS, _request_texts(settings))):
+    for allowed, texts in (
+        (FOR_SERVICE, _service_texts(settings)),
+        ((*FOR_SERVICE, *FOR_MIGRATIONS), _migration_texts(settings)),
+        (FOR_REQUESTS, _request_texts(settings)),
+    ):
         for source, text in texts:
             for name in names_in(text):
                 if name not in allowed:
@@ -85,6 +90,11 @@ def _service_texts(settings: Settings) -> Iterator[tuple[str, str]]:
         yield f"service.env.{name}", value
     for number, command in enumerate(service.setup):
         yield f"service.setup[{number}]", command
+
+
+def _migration_texts(settings: Settings) -> Iterator[tuple[str, str]]:
+    for key, command in settings.migration.commands.items():
+        yield f"migration.{key}", command
 
 
 def _request_texts(settings: Settings) -> Iterator[tuple[str, str]]:

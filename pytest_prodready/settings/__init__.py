@@ -9,6 +9,7 @@ from pytest_prodready.settings.limits import (
     PoolSettings,
     SslSettings,
 )
+from pytest_prodready.settings.migration import MigrationSettings
 from pytest_prodready.settings.service import (
     FaultProxySettings,
     PostgresSettings,
@@ -27,6 +28,7 @@ __all__ = [
     "FaultProxySettings",
     "HealthSettings",
     "Image",
+    "MigrationSettings",
     "Name",
     "PoolSettings",
     "PostgresSettings",
