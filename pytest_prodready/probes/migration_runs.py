@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from pytest_prodready.environment.database import Database
+from pytest_prodready.environment.ran import Ran
 from pytest_prodready.probes.health import wait_until
 from pytest_prodready.probes.migration_ddl import Telling, Told
 from pytest_prodready.probes.migration_load import CANARY, ROWS, Load, Loop, OpenTransaction, worst
@@ -22,15 +23,11 @@ PRINTED = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """How a tool has ended; `status` is None where it was still running."""
+class Tables:
+    """The tables that a step touches, by oid: their rows, and those that clients write as well."""
 
-    status: int | None
-    seconds: float
-    printed: str
-
-
-StepOf = Callable[[Database], Ended]
+    rows: Mapping[int, int]
+    written: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +42,10 @@ class Worked:
 
 
 def beside_traffic(
-    database: Database, step: StepOf, tables: Mapping[int, int], filled: Sequence[int], *, left_open: bool
+    database: Database, step: Callable[[], Ran], tables: Tables, *, left_open: bool = False
 ) -> Worked:
-    """Run the step on this database, which it changes.
+    """Run the step on this database, which it changes, while others read and write its tables.
 
-    `tables` are those that it touches, with their rows; `filled` those of them that are written as well.
     With `left_open` it meets a session that has worked on them and doesn't commit.
     """
     server = database.server
@@ -64,15 +60,15 @@ def beside_traffic(
         admin.execute(CANARY)
         canary = _oid(admin, f"{OURS}.canary")
         before = stand(admin)
-        open_rows = [how for each in filled if (how := _row_of(admin, each)).rows]
-        load = stack.enter_context(Load(connect, tuple(tables), filled, canary))
+        open_rows = [how for each in tables.written if (how := _row_of(admin, each)).rows]
+        load = stack.enter_context(Load(connect, tuple(tables.rows), tables.written, canary))
         wait_until(time.monotonic() + CONTROL_S)
         control = load.lap()
-        watch = stack.enter_context(Watch(connect, tuple(tables)))
+        watch = stack.enter_context(Watch(connect, tuple(tables.rows)))
         waiting = OpenTransaction(connect, open_rows, OPEN_S, watch.first_wait)
         if left_open:
             stack.enter_context(waiting)
-        ended = step(database)
+        ended = step()
         stack.close()
         after = stand(admin)
     return Worked(
@@ -84,7 +80,7 @@ def beside_traffic(
     )
 
 
-def _as_run(ended: Ended, load: Load, control: Mapping[str, Loop], watch: Watch, before: Stand) -> Run:
+def _as_run(ended: Ran, load: Load, control: Mapping[str, Loop], watch: Watch, before: Stand) -> Run:
     seen = load.lap()
     return Run(
         status=ended.status,

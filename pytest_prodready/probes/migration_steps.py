@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_prodready.environment.copies import Beside
 from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.environment import Environment
+from pytest_prodready.environment.ran import Ran
 from pytest_prodready.environment.rows import NotGenerated, generate
 from pytest_prodready.probes.health import wait_until
 from pytest_prodready.probes.migration_ddl import Telling, Told, switch_off
 from pytest_prodready.probes.migration_defined import defined
-from pytest_prodready.probes.migration_runs import LONG_S, Ended, Worked, beside_traffic
+from pytest_prodready.probes.migration_runs import LONG_S, Tables, Worked, beside_traffic
 from pytest_prodready.probes.migration_squawk import Remarks, find_squawk, remarks, squawk_version
 from pytest_prodready.probes.migration_tables import Stand, rows_of, stand, used
+from pytest_prodready.probes.migration_tool import Tool, tool_for
 from pytest_prodready.probes.migration_traffic import Defined, Step, Touched, Traffic
 from pytest_prodready.settings import Settings
 
 Progress = Callable[[str], None]
-Upgrade = Callable[[Beside, str], Ended]
 MOST_ROWS = 100_000
 ENDED_WITHIN_S = 10.0
 SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'"
@@ -30,90 +31,101 @@ SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND backend
 class Looked:
     """What a step does on empty tables: which it touches, and what it sends."""
 
-    ended: Ended
+    ran: Ran
     touched: frozenset[int]
     told: Told
 
 
-class Steps:
-    """Runs the steps of one migration, each three times: on empty tables, and twice beside traffic."""
+def traffic(environment: Environment, settings: Settings, progress: Progress) -> Traffic:
+    """Run each of the newest steps three times: on empty tables, and twice on full ones that are in use."""
+    database, program = environment.database, find_squawk()
+    assert database is not None
+    found = Traffic(server=database.version, squawk=squawk_version(program))
+    with environment.blank("steps") as base:
+        tool = tool_for(environment, base, settings.migration, progress)
+        history = tool.history()
+        newest = history.newest(settings.migration.traffic_steps)
+        if history.doubt or not newest or not tool.steps_by_name:
+            return replace(found, doubt=history.doubt or "its steps can't be told apart")
+        found = replace(found, left_out=history.older + len(history.revisions) - len(newest))
+        if (first := newest[0][0]) and not (ran := tool.up(first)).succeeded:
+            return replace(found, doubt=f"{first} can't be reached on an empty database: it {ran.ended}")
+        steps = _Steps(environment, settings, tool, base, progress)
+        return replace(found, steps=tuple(steps.all(newest, program)))
+
+
+class _Steps:
+    """The steps of one migration, each on the database that the one before has left."""
 
     def __init__(
-        self, environment: Environment, settings: Settings, upgrade: Upgrade, progress: Progress
+        self, environment: Environment, settings: Settings, tool: Tool, base: Beside, progress: Progress
     ) -> None:
         self._environment, self._settings = environment, settings
-        self._upgrade, self._progress = upgrade, progress
-        self._squawk = find_squawk()
+        self._tool, self._base, self._progress = tool, base, progress
 
-    def run(self, revisions: tuple[str, ...]) -> Traffic:
-        """What each of the newest of these revisions does; they come in the order of their application."""
-        newest = revisions[-self._settings.migration.traffic_steps :]
-        older = revisions[: -len(newest)]
-        database = self._environment.database
-        assert database is not None
-        found = Traffic(left_out=len(older), server=database.version, squawk=squawk_version(self._squawk))
-        with self._environment.blank("steps") as base:
-            if older and (why := _failed(self._upgrade(base, older[-1]))):
-                return replace(found, doubt=f"{older[-1]} can't be reached on an empty database: {why}")
-            return replace(found, steps=tuple(self._each(base, newest)))
-
-    def _each(self, base: Beside, revisions: tuple[str, ...]) -> Iterator[Step]:
-        for revision in revisions:
+    def all(self, newest: Sequence[tuple[str, str]], squawk: str | None) -> Iterator[Step]:
+        """Each of these revisions, with the one before it."""
+        for at, revision in newest:
             self._progress(f"migration {revision}: looking at what it touches")
-            _await_rest(base.database)
-            with self._environment.copy_of(base, "before") as before:
-                looked = self._look(base, revision)
-                if why := _failed(looked.ended):
-                    yield Step(revision, doubt=f"it fails on empty tables: {why}")
+            _await_rest(self._base.database)
+            with self._environment.copy_of(self._base, "before") as before:
+                looked = self._look(revision)
+                if not looked.ran.succeeded:
+                    yield Step(revision, doubt=f"it {looked.ran.ended} on empty tables: {_last(looked.ran)}")
                     return
-                step = Step(revision, statements=looked.told.statements, remarks=self._remarks(looked.told))
-                yield self._on_rows(step, before, looked.touched)
+                step = Step(revision, statements=looked.told.statements)
+                if squawk is not None:
+                    step = replace(step, remarks=self._remarks(squawk, looked.told))
+                yield self._on_rows(step, before, at, looked.touched)
 
-    def _look(self, base: Beside, revision: str) -> Looked:
+    def _look(self, revision: str) -> Looked:
         """Run a step where nobody is, on tables as earlier steps have left them."""
-        database = base.database
+        database = self._base.database
         assert database.server is not None
         telling = Telling(database.server, database.name)
         with database.server.connect(database.name, timeout_s=LONG_S) as admin:
             telling.switch_on(admin)
             before, scans = stand(admin), used(admin)
-            ended = self._upgrade(base, revision)
+            ran = self._tool.up(revision)
             _await_rest(database, but=1)
             told, now = telling.told(), used(admin)
             switch_off(admin)
         locked = {table for each in told.ddl for table, _ in each.locks}
         worked_on = {table for table, count in now.items() if count > scans.get(table, count)}
-        return Looked(ended, frozenset((locked | worked_on) & before.tables.keys()), told)
+        return Looked(ran, frozenset((locked | worked_on) & before.tables.keys()), told)
 
-    def _remarks(self, told: Told) -> Remarks:
-        if self._squawk is None:
-            return Remarks()
-        database = self._environment.database
-        assert database is not None
-        return remarks(self._squawk, told.statements, database.version, self._environment.folder)
+    def _remarks(self, squawk: str, told: Told) -> Remarks:
+        version = self._base.database.version
+        return remarks(squawk, told.statements, version, self._environment.folder)
 
-    def _on_rows(self, step: Step, before: Beside, touched: frozenset[int]) -> Step:
+    def _on_rows(self, step: Step, before: Beside, at: str, touched: frozenset[int]) -> Step:
         """The step beside traffic, where it touches tables that can have rows."""
         try:
             rows, filled = self._fill(step.revision, before.database, touched)
         except NotGenerated as error:
-            return replace(step, doubt=f"its tables can't be filled: {error.problem} {error.remedy}")
+            return replace(step, doubt=f"{error.problem} {error.remedy}")
         if not filled:
             return step
+        tables = Tables(rows, filled)
         self._progress(f"migration {step.revision}: beside readers and writers")
         with self._environment.copy_of(before, "busy") as busy:
-            worked = self._beside_traffic(busy, step.revision, rows, filled, left_open=False)
+            worked = beside_traffic(busy.database, self._up(busy, at, step.revision), tables)
         self._progress(f"migration {step.revision}: behind a session left idle in its transaction")
-        behind = self._beside_traffic(before, step.revision, rows, filled, left_open=True)
+        again = self._up(before, at, step.revision)
+        behind = beside_traffic(before.database, again, tables, left_open=True)
+        names = worked.before.tables
         return replace(
             step,
-            touched=tuple(
-                Touched(worked.before.tables[oid].name, number, oid in filled) for oid, number in rows.items()
-            ),
+            touched=tuple(Touched(names[oid].name, number, oid in filled) for oid, number in rows.items()),
             defined=_defined(worked, behind, rows),
             busy=worked.run,
             behind=behind.run,
         )
+
+    def _up(self, on: Beside, at: str, revision: str) -> Callable[[], Ran]:
+        """What runs the step on another database, which is at the revision before it."""
+        tool = tool_for(self._environment, on, self._settings.migration, self._progress, at)
+        return lambda: tool.up(revision)
 
     def _fill(
         self, revision: str, database: Database, touched: frozenset[int]
@@ -141,14 +153,6 @@ class Steps:
         declared = self._settings.explain.rows
         known = declared.get(name, declared.get(name.rpartition(".")[2]))
         return min(known or self._settings.migration.traffic_rows, MOST_ROWS)
-
-    def _beside_traffic(
-        self, on: Beside, revision: str, rows: Mapping[int, int], filled: tuple[int, ...], *, left_open: bool
-    ) -> Worked:
-        def step(_: Database) -> Ended:
-            return self._upgrade(on, revision)
-
-        return beside_traffic(on.database, step, rows, filled, left_open=left_open)
 
 
 def _defined(busy: Worked, behind: Worked, rows: Mapping[int, int]) -> Defined:
@@ -179,9 +183,6 @@ def _await_rest(database: Database, but: int = 0) -> None:
         wait_until(time.monotonic() + ENDED_WITHIN_S, rests)
 
 
-def _failed(ended: Ended) -> str:
-    """How a command ended that didn't end well; empty else."""
-    if ended.status == 0:
-        return ""
-    how = "it was still running" if ended.status is None else f"status {ended.status}"
-    return f"{how}: {ended.printed.strip()[-300:]}"
+def _last(ran: Ran) -> str:
+    """The last line that a command has printed."""
+    return next((line.strip() for line in reversed(ran.printed.splitlines()) if line.strip()), "nothing said")

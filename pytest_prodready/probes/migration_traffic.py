@@ -96,7 +96,7 @@ class LockHeld:
 class Run:
     """One run of a step beside readers and writers."""
 
-    status: int | None  # of the tool; None: it was still running
+    status: int | None  # of the tool; None: it was still running, and was ended; below 0: by that signal
     seconds: float
     printed: str
     reads: Stall

@@ -8,7 +8,9 @@ from pytest_prodready.rules.migration import CHECKLIST, NEEDS
 
 _RUN = "Each of the newest steps is run on a database of its own whose tables are full of rows, beside readers and writers"
 
-TRAFFIC = (
+_STEPS = NEEDS | {Needs.MIGRATION_HISTORY}
+
+RULES = (
     Rule(
         id="migration.reads-not-stalled",
         claim="Nobody who reads waits long for a step of a migration.",
@@ -19,7 +21,7 @@ TRAFFIC = (
         remedy="Take locks for moments only: split the step, do the long part in batches or CONCURRENTLY, and commit before it.",
         level=Level.MUST,
         checklist=CHECKLIST,
-        needs=NEEDS,
+        needs=_STEPS,
         limits="[migration] stall_ms, traffic_rows, traffic_steps",
     ),
     Rule(
@@ -31,7 +33,7 @@ TRAFFIC = (
         remedy="Build indexes CONCURRENTLY, validate constraints apart, and update rows in batches with a commit after each.",
         level=Level.MUST,
         checklist=CHECKLIST,
-        needs=NEEDS,
+        needs=_STEPS,
         limits="[migration] stall_ms, traffic_rows, traffic_steps",
     ),
     Rule(
@@ -44,7 +46,7 @@ TRAFFIC = (
         remedy="SET lock_timeout (250 ms, say) in the migration's session, and try the step again until it gets its lock.",
         level=Level.MUST,
         checklist=CHECKLIST,
-        needs=NEEDS,
+        needs=_STEPS,
         limits="[migration] stall_ms",
     ),
     Rule(
@@ -56,7 +58,7 @@ TRAFFIC = (
         remedy="Add a new column without a default, fill it in batches, and let the code move over to it.",
         level=Level.MUST,
         checklist=CHECKLIST,
-        needs=NEEDS,
+        needs=_STEPS,
         limits="[migration] small_rows",
     ),
     Rule(
@@ -68,7 +70,7 @@ TRAFFIC = (
         remedy="CREATE INDEX CONCURRENTLY outside of a transaction, and replace what an interrupted build has left.",
         level=Level.MUST,
         checklist=CHECKLIST,
-        needs=NEEDS,
+        needs=_STEPS,
         limits="[migration] small_rows",
     ),
     Rule(
@@ -79,7 +81,7 @@ TRAFFIC = (
         remedy="ADD CONSTRAINT … NOT VALID, then VALIDATE CONSTRAINT in a transaction of its own; SET NOT NULL after such a CHECK.",
         level=Level.MUST,
         checklist=CHECKLIST,
-        needs=NEEDS,
+        needs=_STEPS,
         limits="[migration] small_rows",
     ),
     Rule(
@@ -91,7 +93,7 @@ TRAFFIC = (
         remedy="Commit after the statement that needs the lock; fill columns in steps of their own.",
         level=Level.MUST,
         checklist=CHECKLIST,
-        needs=NEEDS,
+        needs=_STEPS,
         limits="[migration] exclusive_ms",
     ),
     Rule(
@@ -103,7 +105,7 @@ TRAFFIC = (
         remedy="Do it in two deploys: first the code that does without, then the change; accept a rule by [migration] squawk_accept.",
         level=Level.SHOULD,  # needs a program of its own
         checklist=CHECKLIST,
-        needs=NEEDS,
+        needs=_STEPS,
         limits="[migration] squawk_accept",
     ),
     Rule(
@@ -116,7 +118,7 @@ TRAFFIC = (
         remedy="Expand first, contract later: add what the new code needs, and drop or rename only what no running code uses.",
         level=Level.SHOULD,
         checklist=CHECKLIST,
-        needs=NEEDS | {Needs.REQUESTS, Needs.PREVIOUS_CODE},
+        needs=_STEPS | {Needs.REQUESTS, Needs.PREVIOUS_CODE},
         limits="[migration] previous, previous_cwd",
     ),
 )

@@ -10,8 +10,9 @@ import psycopg
 
 from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.postgres import PostgresServer
+from pytest_prodready.environment.ran import Ran
 from pytest_prodready.probes.migration_defined import defined
-from pytest_prodready.probes.migration_runs import Ended, Worked, beside_traffic
+from pytest_prodready.probes.migration_runs import Tables, Worked, beside_traffic
 from pytest_prodready.probes.migration_tables import rows_of, stand
 from pytest_prodready.probes.migration_traffic import Defined
 
@@ -25,7 +26,7 @@ JOBS = """
     INSERT INTO jobs (org, title, n) SELECT 1 + i % 2000, 'job ' || i, i FROM generate_series(1, {rows}) i;
     ANALYZE
 """
-Step = Callable[[Database], Ended]
+Step = Callable[[], Ran]
 
 
 @contextmanager
@@ -50,7 +51,7 @@ def sql(server: PostgresServer, *statements: str, attempts: int = 1, fails: bool
     With `fails` its tool takes a failure for a success.
     """
 
-    def step(_: Database) -> Ended:
+    def step() -> Ran:
         began, said = time.monotonic(), ""
         for _attempt in range(attempts):
             try:
@@ -61,8 +62,8 @@ def sql(server: PostgresServer, *statements: str, attempts: int = 1, fails: bool
                 said = str(error)
                 time.sleep(0.2)  # as a tool pauses between its attempts
                 continue
-            return Ended(0, time.monotonic() - began, said)
-        return Ended(0 if fails else 1, time.monotonic() - began, said)
+            return Ran(0, time.monotonic() - began, said, len(said))
+        return Ran(0 if fails else 1, time.monotonic() - began, said, len(said))
 
     return step
 
@@ -81,7 +82,7 @@ def worked(server: PostgresServer, step: Step, *, left_open: bool = False, rows:
         connection.execute(JOBS.format(rows=rows).encode())
     database = Database(server.endpoint, ROLE, DATABASE, PASSWORD, server.version, "gate", server=server)
     tables = tables_of(server)
-    return beside_traffic(database, step, tables, tuple(tables), left_open=left_open)
+    return beside_traffic(database, step, Tables(tables, tuple(tables)), left_open=left_open)
 
 
 def tables_of(server: PostgresServer) -> dict[int, int]:
