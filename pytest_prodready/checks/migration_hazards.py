@@ -22,7 +22,6 @@ HAZARDS: Mapping[str, str] = MappingProxyType(
         "adding-required-field": "",
         "adding-serial-primary-key-field": "migration.indexes-built-concurrently",
         "ban-alter-domain-with-add-constraint": "",
-        "ban-concurrent-index-creation-in-transaction": "",
         "ban-create-domain-with-constraint": "",
         "ban-drop-column": "",
         "ban-drop-database": "",
