@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from pytest_prodready.findings import Rule
-from pytest_prodready.rules import explain, failover, health, migration_traffic, pool, ssl
+from pytest_prodready.rules import explain, failover, health, migration, migration_traffic, pool, ssl
 
 SUITES: Mapping[str, str] = MappingProxyType(
     {
@@ -14,7 +14,7 @@ SUITES: Mapping[str, str] = MappingProxyType(
         "pool": "the database connection pool: size, exhaustion, leaks, locks, lost connections",
         "explain": "the statements that the service runs, their plans on production's sizes, its indexes",
         "failover": "what happens to the service when its database or cache fails, and comes back",
-        "migration": "each step of a migration, up, down and up again, and while the service is in use",
+        "migration": "changes of the schema: every step up and down with data, failures, deploys at once, the way back",
         "health": "liveness, readiness and deep checks, optional dependencies, graceful shutdown",
     }
 )
@@ -22,13 +22,15 @@ SUITES: Mapping[str, str] = MappingProxyType(
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
         rule.id: rule
-        for rule in (
-            *ssl.RULES,
-            *pool.RULES,
-            *explain.RULES,
-            *failover.RULES,
-            *migration_traffic.RULES,
-            *health.RULES,
+        for rules in (
+            ssl.RULES,
+            pool.RULES,
+            explain.RULES,
+            failover.RULES,
+            migration.RULES,
+            migration_traffic.RULES,
+            health.RULES,
         )
+        for rule in rules
     }
 )

@@ -1,11 +1,72 @@
-"""Each step of a migration: up, down and up again, and while the service is in use."""
+"""Migrations: every step up and down is rehearsed with data, and there is always a way back."""
 
 from __future__ import annotations
 
-from pytest_prodready.checks import migration_hazards, migration_locks, migration_stalls
+from pytest_prodready.checks import migration, migration_hazards, migration_locks, migration_stalls
+from pytest_prodready.probes.migration import RoundTrips
 from pytest_prodready.probes.migration_traffic import Traffic
 from pytest_prodready.settings import Settings
 from pytest_prodready.suite import Conclude, proves
+
+
+@proves("migration.single-head")
+def test_single_head(round_trips: RoundTrips, conclude: Conclude) -> None:
+    """The history of revisions has one end."""
+    conclude(migration.single_head(round_trips))
+
+
+@proves("migration.upgrades-from-empty")
+def test_upgrades_from_empty(round_trips: RoundTrips, conclude: Conclude) -> None:
+    """An empty database becomes the newest schema, step by step and all at once."""
+    conclude(migration.upgrades_from_empty(round_trips))
+
+
+@proves("migration.upgrade-keeps-data")
+def test_upgrade_keeps_data(round_trips: RoundTrips, conclude: Conclude) -> None:
+    """No upgrade loses rows or values."""
+    conclude(migration.upgrade_keeps_data(round_trips))
+
+
+@proves("migration.downgrade-runs")
+def test_downgrade_runs(round_trips: RoundTrips, limits: Settings, conclude: Conclude) -> None:
+    """Every revision can be taken back."""
+    conclude(migration.downgrade_runs(round_trips, limits.migration))
+
+
+@proves("migration.downgrade-undoes")
+def test_downgrade_undoes(round_trips: RoundTrips, limits: Settings, conclude: Conclude) -> None:
+    """A downgrade leaves nothing behind, and takes nothing with it."""
+    conclude(migration.downgrade_undoes(round_trips, limits.migration))
+
+
+@proves("migration.downgrade-keeps-data")
+def test_downgrade_keeps_data(round_trips: RoundTrips, limits: Settings, conclude: Conclude) -> None:
+    """A downgrade loses nothing that the older schema has room for."""
+    conclude(migration.downgrade_keeps_data(round_trips, limits.migration))
+
+
+@proves("migration.round-trip")
+def test_round_trip(round_trips: RoundTrips, limits: Settings, conclude: Conclude) -> None:
+    """What was taken back can be deployed again, to the same schema."""
+    conclude(migration.round_trip(round_trips, limits.migration))
+
+
+@proves("migration.dropped-data-known")
+def test_dropped_data_known(round_trips: RoundTrips, conclude: Conclude) -> None:
+    """What is dropped with its data is told, so that nobody finds out afterwards."""
+    conclude(migration.dropped_data_known(round_trips))
+
+
+@proves("migration.twice-is-nothing")
+def test_twice_is_nothing(round_trips: RoundTrips, conclude: Conclude) -> None:
+    """Whoever runs the upgrade again changes nothing."""
+    conclude(migration.twice_is_nothing(round_trips))
+
+
+@proves("migration.models-match")
+def test_models_match(round_trips: RoundTrips, conclude: Conclude) -> None:
+    """The service's models are what the newest revision makes."""
+    conclude(migration.models_match(round_trips))
 
 
 @proves("migration.reads-not-stalled")
@@ -22,7 +83,7 @@ def test_writes_not_stalled(migration_traffic: Traffic, limits: Settings, conclu
 
 @proves("migration.lock-timeout")
 def test_lock_timeout(migration_traffic: Traffic, limits: Settings, conclude: Conclude) -> None:
-    """A step that can't have its lock soon gives up its place in the queue, where everyone waits behind it."""
+    """A step that can't have its lock soon gives up its place in the queue that it leads."""
     conclude(migration_stalls.lock_timeout(migration_traffic, limits.migration))
 
 

@@ -117,8 +117,8 @@ def _apart(validated: Validated) -> str:
     if validated.kind == "not null":
         column = validated.what.removeprefix("NOT NULL of ")
         return (
-            f"ALTER TABLE {table} ADD CONSTRAINT … CHECK ({column} IS NOT NULL) NOT VALID, VALIDATE CONSTRAINT"
-            " in another transaction, then SET NOT NULL, which the valid constraint makes quick"
+            f"ALTER TABLE {table} ADD CONSTRAINT … CHECK ({column} IS NOT NULL) NOT VALID, then"
+            " VALIDATE CONSTRAINT in another transaction, then SET NOT NULL, which is quick by then"
         )
     name = validated.what.removeprefix("constraint ")
     return (

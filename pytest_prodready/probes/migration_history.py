@@ -75,7 +75,7 @@ def _line(heads: tuple[str, ...], downs: dict[str, tuple[str, ...]]) -> History:
         for each in before:
             ups[each] = ups.get(each, 0) + 1
     line: list[str] = []
-    next_ones = heads if len(heads) == 1 else ()
+    next_ones: tuple[str, ...] = heads
     while len(next_ones) == 1 and ups.get(next_ones[0], 0) <= 1:
         line.insert(0, next_ones[0])
         next_ones = downs[next_ones[0]]

@@ -3,6 +3,129 @@
 from __future__ import annotations
 
 from pytest_prodready.findings import Capability as Needs
+from pytest_prodready.findings import Level, Rule
 
 CHECKLIST = "8. Migrations, with a backup first and a way back"
 NEEDS = frozenset({Needs.SERVICE, Needs.PROCESS, Needs.DATABASE, Needs.DESTRUCTIVE, Needs.MIGRATION})
+_DOWN = NEEDS | {Needs.MIGRATION_DOWNGRADE}
+_COMMAND = NEEDS | {Needs.MIGRATION_COMMAND}
+_EACH = (
+    "On an empty database of the gate's, each revision is run up, down and up again, with rows in every table"
+)
+
+RULES = (
+    Rule(
+        id="migration.single-head",
+        claim="The history of revisions has one end.",
+        why="Two people who each add a revision behind the same one leave two heads: the next deploy refuses to upgrade, or runs "
+        "half of it.",
+        how="The tool lists its revisions.",
+        remedy="Put one revision behind the other (change its down_revision), or join them: alembic merge heads.",
+        level=Level.SHOULD,
+        checklist=CHECKLIST,
+        needs=NEEDS | {Needs.MIGRATION_HISTORY},
+    ),
+    Rule(
+        id="migration.upgrades-from-empty",
+        claim="An empty database becomes the newest schema, revision by revision and all at once.",
+        why="A new environment, a restore from a dump without data, and every test database begin there; a history that only works "
+        "on today's production can't be rehearsed.",
+        how=f"{_EACH}; then all of them are run at once.",
+        remedy="Let each revision make all that it needs, and depend on nothing that was made by hand.",
+        level=Level.MUST,
+        checklist=CHECKLIST,
+        needs=NEEDS,
+        limits="[migration] steps, within_s",
+    ),
+    Rule(
+        id="migration.upgrade-keeps-data",
+        claim="No upgrade loses rows, or turns values into nulls.",
+        why="What an upgrade has deleted is gone from every copy within minutes, and is missed weeks later.",
+        how=f"{_EACH}; rows and values are counted before and after. Tables and columns that a revision drops are told by "
+        "migration.dropped-data-known.",
+        remedy="Copy values before their column changes, and leave rows that don't fit to a decision of somebody who knows them.",
+        level=Level.MUST,
+        checklist=CHECKLIST,
+        needs=NEEDS,
+        limits="[migration] rows, steps",
+    ),
+    Rule(
+        id="migration.downgrade-runs",
+        claim="Every revision has a downgrade that runs.",
+        why="Without one the only way back from a bad deploy is a restore, with the service down and the writes since then lost.",
+        how=f"{_EACH}; then all of them are taken back at once.",
+        remedy="Write the downgrade; where there can't be one, declare it with its reason: "
+        '[migration] irreversible = { "0007" = "…" }. Its way back is the restore.',
+        level=Level.SHOULD,
+        checklist=CHECKLIST,
+        needs=_DOWN,
+        limits="[migration] steps, irreversible",
+    ),
+    Rule(
+        id="migration.downgrade-undoes",
+        claim="A downgrade takes back what its upgrade has made: the catalogue is what it was before, by name.",
+        why="What stays behind (a trigger, a check, a grant) meets code that doesn't know it, and makes the next upgrade fail.",
+        how=f"{_EACH}; the catalogue before the upgrade is compared with that after the downgrade: tables, columns, constraints, "
+        "indexes, triggers, functions, types, views, policies, privileges, comments and the rest.",
+        remedy="Let the downgrade drop all that the upgrade creates, and put back what it changes.",
+        level=Level.SHOULD,
+        checklist=CHECKLIST,
+        needs=_DOWN,
+        limits="[migration] steps, bookkeeping, irreversible",
+    ),
+    Rule(
+        id="migration.downgrade-keeps-data",
+        claim="A downgrade loses nothing that the older schema has room for.",
+        why="A downgrade is run when a deploy has gone wrong already: whoever then drops and makes a column anew loses what people "
+        "have entered.",
+        how=f"{_EACH}; rows and values of the older schema's columns are compared, those that were added above included.",
+        remedy="Let the upgrade keep what the downgrade needs (rename instead of drop, drop one release later), and the downgrade "
+        'copy it back; or declare the revision: [migration] irreversible = { "0007" = "…" }.',
+        level=Level.SHOULD,
+        checklist=CHECKLIST,
+        needs=_DOWN,
+        limits="[migration] rows, steps, irreversible",
+    ),
+    Rule(
+        id="migration.round-trip",
+        claim="After a downgrade the upgrade leads to the same schema again, and keeps the rows.",
+        why="The deploy that was taken back on Monday is repeated on Tuesday, on a database that has been there before.",
+        how=f"{_EACH}; the catalogue after the second upgrade is compared with that after the first.",
+        remedy="Let the downgrade leave nothing behind that the upgrade meets, and let neither depend on what happened to be there.",
+        level=Level.SHOULD,
+        checklist=CHECKLIST,
+        needs=_DOWN,
+        limits="[migration] steps, irreversible",
+    ),
+    Rule(
+        id="migration.dropped-data-known",
+        claim="What upgrades and downgrades drop together with its data is known.",
+        why="Dropping is sometimes right, and never to be found out afterwards.",
+        how=f"{_EACH}; tables and columns that held something and went are listed with their rows.",
+        remedy="See that nobody needs what is dropped; a restore is its only way back.",
+        level=Level.INFO,
+        checklist=CHECKLIST,
+        needs=NEEDS,
+    ),
+    Rule(
+        id="migration.twice-is-nothing",
+        claim="The upgrade of a database that is up to date succeeds and changes nothing.",
+        why="Every start of a container, and every repeated deploy, runs it again.",
+        how="The upgrade is run again at the newest revision, with rows in every table; catalogue and rows are compared.",
+        remedy="Let the tool write down what it has run; seeds and scripts beside it need ON CONFLICT DO NOTHING or IF NOT EXISTS.",
+        level=Level.MUST,
+        checklist=CHECKLIST,
+        needs=_COMMAND,
+        limits="[migration] within_s",
+    ),
+    Rule(
+        id="migration.models-match",
+        claim="The service's models are what the newest revision makes.",
+        why="A model without its revision works on the developer's machine, and fails on the first query in production.",
+        how="The tool's own check is run at the newest revision: alembic check, or [migration] check.",
+        remedy="Write the revision that is missing: alembic revision --autogenerate; or take the change out of the models.",
+        level=Level.SHOULD,
+        checklist=CHECKLIST,
+        needs=NEEDS | {Needs.MIGRATION_CHECK},
+    ),
+)

@@ -1,0 +1,189 @@
+"""Judge what migrations do: the way up, the way down, and the way up again."""
+
+from __future__ import annotations
+
+from pytest_prodready.catalogue import RULES
+from pytest_prodready.checks.migration_trips import (
+    Problem,
+    about,
+    all_steps,
+    concluded,
+    counted,
+    listed,
+    lost,
+    name_of,
+    said,
+    told,
+    turns,
+)
+from pytest_prodready.findings import Finding
+from pytest_prodready.probes.migration import RoundTrips, Step, Turn
+from pytest_prodready.settings import MigrationSettings
+
+
+def single_head(seen: RoundTrips) -> Finding:
+    """The history has one end."""
+    rule, limit = RULES["migration.single-head"], "1 head"
+    heads = seen.history.heads
+    if seen.history.doubt or not heads:
+        return rule.inconclusive(seen.history.doubt or "the tool told no revisions", limit=limit)
+    if len(heads) > 1:
+        return rule.failed(f"{len(heads)} heads: {', '.join(heads)}", limit=limit)
+    number = len(seen.history.revisions) + seen.history.older
+    return rule.passed(f"{counted(number, 'revision')}, one head: {heads[0]}", limit=limit)
+
+
+def upgrades_from_empty(seen: RoundTrips) -> Finding:
+    """Each revision upgrades, and all at once do."""
+    rule = RULES["migration.upgrades-from-empty"]
+    problems = [(name, said(turn.ran)) for name, turn in turns(seen, _up) if not turn.ran.succeeded]
+    rows = max((step.rows for step in all_steps(seen)), default=0)
+    well = f"{about(seen)} from an empty database to the newest, with {counted(rows, 'row')} in the end"
+    return concluded(rule, seen, problems, well, "each succeeds")
+
+
+def upgrade_keeps_data(seen: RoundTrips) -> Finding:
+    """No upgrade loses rows or values of what stays."""
+    rule, limit = RULES["migration.upgrade-keeps-data"], "0 rows or values lost"
+    problems = []
+    for name, turn in [*turns(seen, _up), *turns(seen, _again)]:
+        if losses := [each for each in turn.losses if not each.dropped]:
+            problems.append((name, lost(losses)))
+    finding = concluded(rule, seen, problems, f"{about(seen)}: all rows and values kept", limit)
+    return _with_rows(finding, seen, limit)
+
+
+def downgrade_runs(seen: RoundTrips, limits: MigrationSettings) -> Finding:
+    """Each revision's downgrade runs."""
+    rule = RULES["migration.downgrade-runs"]
+    problems = [(name, said(turn.ran)) for name, turn in turns(seen, _down) if not turn.ran.succeeded]
+    well = f"{about(seen)} taken back{_declared(limits)}"
+    return _on_the_way_down(
+        concluded(rule, seen, problems, well, "each succeeds, unless it is declared irreversible"), seen
+    )
+
+
+def downgrade_undoes(seen: RoundTrips, limits: MigrationSettings) -> Finding:
+    """After the downgrade the catalogue is what it was before the upgrade."""
+    rule = RULES["migration.downgrade-undoes"]
+    problems: list[Problem] = []
+    for step in all_steps(seen):
+        down = step.down
+        if down is not None and down.ran.succeeded and down.differences:
+            nothing = step.up.changed and not down.changed
+            what = (
+                f"the downgrade changes nothing ({told(down.differences)})"
+                if nothing
+                else told(down.differences)
+            )
+            problems.append((name_of(step, seen), what))
+    well = f"{about(seen)}: the catalogue is the same before and after{_declared(limits)}"
+    finding = concluded(rule, seen, problems, well, "the same catalogue by name")
+    return _on_the_way_down(finding, seen)
+
+
+def downgrade_keeps_data(seen: RoundTrips, limits: MigrationSettings) -> Finding:
+    """What the older schema has room for is there after the downgrade."""
+    rule, limit = RULES["migration.downgrade-keeps-data"], "0 rows or values lost"
+    problems = [
+        (name, lost(turn.losses)) for name, turn in turns(seen, _down) if turn.ran.succeeded and turn.losses
+    ]
+    well = f"{about(seen)}: all rows and values kept that there is room for{_declared(limits)}"
+    finding = concluded(rule, seen, problems, well, limit)
+    return _with_rows(_on_the_way_down(finding, seen), seen, limit)
+
+
+def round_trip(seen: RoundTrips, limits: MigrationSettings) -> Finding:
+    """The second upgrade leads where the first one did."""
+    rule = RULES["migration.round-trip"]
+    problems = []
+    for name, turn in turns(seen, _again):
+        if not turn.ran.succeeded:
+            problems.append((name, f"the second upgrade {said(turn.ran)}"))
+        elif turn.differences:
+            problems.append((name, told(turn.differences)))
+    well = f"{about(seen)}: up, down and up again, the same catalogue{_declared(limits)}"
+    return _on_the_way_down(concluded(rule, seen, problems, well, "the same catalogue by name"), seen)
+
+
+def dropped_data_known(seen: RoundTrips) -> Finding:
+    """What went with its table or column is listed; without judgement."""
+    rule = RULES["migration.dropped-data-known"]
+    found = [
+        (name, f"{way} drops {each}")
+        for way, pick in (("the upgrade", _up), ("the way back", _down))
+        for name, turn in turns(seen, pick)
+        for each in turn.losses
+        if each.dropped
+    ]
+    return concluded(rule, seen, found, f"{about(seen)}: nothing is dropped that held rows", "advice")
+
+
+def twice_is_nothing(seen: RoundTrips) -> Finding:
+    """The upgrade where there is nothing to do does nothing."""
+    rule, limit = RULES["migration.twice-is-nothing"], "succeeds, same catalogue, same rows"
+    twice, problems = seen.twice, []
+    if twice is not None:
+        if not twice.ran.succeeded:
+            problems.append(("the second time", said(twice.ran)))
+        if twice.differences:
+            problems.append(("the second time", told(twice.differences)))
+        if twice.losses or twice.added:
+            changed = lost(twice.losses) or f"{counted(abs(twice.added), 'row')} {_way(twice)}"
+            problems.append(("the second time", changed))
+    elif not seen.doubt and (seen.whole is None or seen.whole.up.ran.succeeded):
+        return rule.inconclusive("it was not tried", limit=limit)
+    return concluded(rule, seen, problems, "nothing changed, and it succeeded", limit)
+
+
+def models_match(seen: RoundTrips) -> Finding:
+    """The tool finds no difference between the models and the schema."""
+    rule, limit = RULES["migration.models-match"], "the check succeeds"
+    if seen.doubt or seen.check is None:
+        return rule.inconclusive(seen.doubt or "the newest revision was not reached", limit=limit)
+    if seen.check.succeeded:
+        return rule.passed("the models are what the newest revision makes", limit=limit)
+    return rule.failed(f"the check {said(seen.check)}", limit=limit)
+
+
+def _way(turn: Turn) -> str:
+    return "more" if turn.added > 0 else "less"
+
+
+def _up(step: Step) -> Turn:
+    return step.up
+
+
+def _down(step: Step) -> Turn | None:
+    return step.down
+
+
+def _again(step: Step) -> Turn | None:
+    return step.again
+
+
+def _declared(limits: MigrationSettings) -> str:
+    """What was left out, by whose reason."""
+    if not limits.irreversible:
+        return ""
+    reasons = listed([f"{revision} ({reason})" for revision, reason in limits.irreversible.items()])
+    return f"; declared irreversible: {reasons}"
+
+
+def _on_the_way_down(finding: Finding, seen: RoundTrips) -> Finding:
+    """No downgrade at all is no proof of any."""
+    if finding.verdict == "passed" and not any(step.down is not None for step in all_steps(seen)):
+        return finding.rule.inconclusive("no revision has been taken back", limit=finding.limit)
+    return finding
+
+
+def _with_rows(finding: Finding, seen: RoundTrips, limit: str) -> Finding:
+    """Without any rows, nothing can be lost; and what could not be filled is told."""
+    if finding.verdict != "passed":
+        return finding
+    if not any(step.rows for step in all_steps(seen)):
+        why = listed(seen.not_filled) or "the tables were empty"
+        return finding.rule.inconclusive(f"no rows could be lost: {why}", limit=limit)
+    if seen.not_filled:
+        return finding.rule.passed(f"{finding.summary}; left empty: {listed(seen.not_filled)}", limit=limit)
+    return finding

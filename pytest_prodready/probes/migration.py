@@ -1,0 +1,182 @@
+"""Every revision up, down and up again, with rows in the tables; and all of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from pytest_prodready.environment.environment import Environment
+from pytest_prodready.environment.ran import Ran
+from pytest_prodready.probes.migration_history import History
+from pytest_prodready.probes.migration_rows import Loss, lost_downwards, lost_upwards
+from pytest_prodready.probes.migration_state import State, Watched
+from pytest_prodready.probes.migration_tool import Tool, tool_for
+from pytest_prodready.probes.schema import SchemaDifference, schema_differences
+from pytest_prodready.settings import MigrationSettings, Settings
+
+MOST_STEPS = 1000  # back, where revisions have no names
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A command, and what the database was like afterwards, against what it should have been like."""
+
+    ran: Ran
+    differences: tuple[SchemaDifference, ...] = ()
+    losses: tuple[Loss, ...] = ()
+    changed: bool = True  # whether the catalogue is another than before the command
+    added: int = 0  # rows more than before the command; below 0: less
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One revision, or all of them: up, down and up again; None: it didn't come that far."""
+
+    revision: str
+    before: str  # empty: an empty database
+    up: Turn
+    down: Turn | None = None
+    again: Turn | None = None
+    rows: int = 0  # that were there above
+
+
+@dataclass(frozen=True, slots=True)
+class RoundTrips:
+    """What the migrations do to an empty database, one by one and all at once."""
+
+    history: History
+    steps: tuple[Step, ...] = ()
+    whole: Step | None = None
+    twice: Turn | None = None  # the upgrade where there is nothing to do
+    check: Ran | None = None  # of the service's models
+    not_filled: tuple[str, ...] = ()
+    doubt: str = ""  # why nothing was tried
+
+
+def round_trips(environment: Environment, settings: Settings, progress: Progress) -> RoundTrips:
+    """Migrate empty databases beside the service's, back and forth."""
+    migration = settings.migration
+    with environment.blank("migration") as beside:
+        tool = tool_for(environment, beside, migration, progress)
+        history = tool.history()
+        if history.doubt or len(history.heads) > 1:
+            return RoundTrips(history, doubt=history.doubt or "there is no single newest revision")
+        trip = _Trip(tool, Watched(beside.database, migration), migration, progress)
+        found = trip.whole(RoundTrips(history))
+    left = history.newest(migration.steps) if tool.steps_by_name else ()
+    while left and found.whole is not None and found.whole.up.ran.succeeded:
+        with environment.blank("migration") as beside:
+            tool = tool_for(environment, beside, migration, progress)
+            trip = _Trip(tool, Watched(beside.database, migration), migration, progress)
+            steps = trip.steps(left)
+        not_filled = tuple(dict.fromkeys((*found.not_filled, *trip.watched.not_filled)))
+        found = replace(found, steps=(*found.steps, *steps), not_filled=not_filled)
+        left = left[len(steps) :] if steps[-1].up.ran.succeeded else ()
+    return found
+
+
+class _Trip:
+    """The ways that one database goes."""
+
+    def __init__(self, tool: Tool, watched: Watched, settings: MigrationSettings, progress: Progress) -> None:
+        self.watched = watched
+        self._tool, self._settings, self._progress = tool, settings, progress
+
+    def whole(self, found: RoundTrips) -> RoundTrips:
+        """All revisions at once: up, up where there is nothing to do, down, and up again."""
+        self._progress("all revisions at once: up, down and up again")
+        empty = self.watched.state()
+        up = self._upwards(self._tool.up, empty)
+        step = Step(next(iter(found.history.heads), ""), "", up)
+        if not up.ran.succeeded:
+            return replace(found, whole=step)
+        full = self.watched.filled()
+        twice = self._downwards(self._tool.up, full, full, full)
+        found = replace(found, twice=twice, check=self._tool.check())
+        step = replace(step, rows=_rows(full))
+        if self._settings.can_go_back and not self._settings.irreversible:
+            step = self._back(step, self._all_the_way_down, empty, full, "")
+        return replace(found, whole=step, not_filled=tuple(self.watched.not_filled))
+
+    def steps(self, revisions: tuple[tuple[str, str], ...]) -> tuple[Step, ...]:
+        """These revisions one by one, as far as the database follows."""
+        first, done = revisions[0][0], []
+        if first:
+            ran = self._tool.up(first)
+            if not ran.succeeded:
+                return (Step(first, "", Turn(ran)),)
+        for before, revision in revisions:
+            self._progress(f"revision {revision}: up, down and up again")
+            done.append(self._step(before, revision))
+            if not _arrived(done[-1]):
+                break
+        return tuple(done)
+
+    def _step(self, before: str, revision: str) -> Step:
+        below = self.watched.filled()
+        up = self._upwards(lambda: self._tool.up(revision), below)
+        step = Step(revision, before, up)
+        if not up.ran.succeeded:
+            return step
+        above = self.watched.filled()
+        step = replace(step, rows=_rows(above))
+        if not self._settings.can_go_back or revision in self._settings.irreversible:
+            return step
+        return self._back(step, lambda: self._tool.down(before), below, above, revision)
+
+    def _back(self, step: Step, down: Callable[[], Ran], below: State, above: State, revision: str) -> Step:
+        step = replace(step, down=self._downwards(down, below, above, above))
+        if step.down is None or not step.down.ran.succeeded:
+            return step
+        return replace(
+            step, again=self._upwards(lambda: self._tool.up(revision), self.watched.state(), above)
+        )
+
+    def _upwards(self, run: Callable[[], Ran], now: State, wanted: State | None = None) -> Turn:
+        """An upgrade: rows stay, and where it has been before, the catalogue is as it was there."""
+        ran = run()
+        after = self.watched.state()
+        return Turn(
+            ran,
+            schema_differences(wanted.schema, after.schema) if wanted is not None else (),
+            lost_upwards(now.rows, after.rows),
+            after.schema != now.schema,
+            _rows(after) - _rows(now),
+        )
+
+    def _downwards(self, run: Callable[[], Ran], below: State, above: State, now: State) -> Turn:
+        """A downgrade: the catalogue is as it was below, and so are the rows."""
+        ran = run()
+        after = self.watched.state()
+        return Turn(
+            ran,
+            schema_differences(below.schema, after.schema),
+            lost_downwards(below.rows, above.rows, after.rows),
+            after.schema != now.schema,
+            _rows(after) - _rows(now),
+        )
+
+    def _all_the_way_down(self) -> Ran:
+        """To before the first revision: by its name, or step by step until nothing changes any more."""
+        if self._tool.steps_by_name:
+            return self._tool.down()
+        before = self.watched.state().schema
+        for _ in range(MOST_STEPS):
+            ran = self._tool.down_once()
+            now = self.watched.state().schema
+            if not ran.succeeded or now == before:
+                break
+            before = now
+        return ran
+
+
+def _rows(state: State) -> int:
+    return sum(each.rows for each in state.rows.values())
+
+
+def _arrived(step: Step) -> bool:
+    """Whether the database is where the next revision begins."""
+    if not step.up.ran.succeeded or (step.again is not None and not step.again.ran.succeeded):
+        return False
+    return step.down is None or step.down.ran.succeeded or not step.down.changed

@@ -1,0 +1,98 @@
+"""What a database is like at one moment of its migrations, without what the tool keeps for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from pytest_prodready.environment.database import Database
+from pytest_prodready.errors import ServerError
+from pytest_prodready.probes.migration_rows import Rows, fill, held
+from pytest_prodready.probes.schema import Schema, schema
+from pytest_prodready.settings import MigrationSettings
+
+LONG_S = 600.0
+# Where tools write down what they have done; it stays when everything else is taken back.
+BOOKKEEPING = frozenset(
+    {
+        "alembic_version",
+        "django_migrations",
+        "flyway_schema_history",
+        "_prisma_migrations",
+        "__drizzle_migrations",
+        "schema_migrations",
+        "ar_internal_metadata",
+        "knex_migrations",
+        "knex_migrations_lock",
+        "SequelizeMeta",
+        "databasechangelog",
+        "databasechangeloglock",
+        "goose_db_version",
+        "atlas_schema_revisions",
+        "gorp_migrations",
+        "_sqlx_migrations",
+        "__diesel_schema_migrations",
+        "__EFMigrationsHistory",
+        "pgmigrations",
+        "mikro_orm_migrations",
+        "migrations",
+    }
+)
+OWN_SCHEMAS = ("drizzle", "atlas_schema_revisions")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The catalogue and the rows."""
+
+    schema: Schema
+    rows: Rows
+
+
+@dataclass
+class Watched:
+    """The database of a trip, and why some of its tables could not be filled."""
+
+    database: Database
+    settings: MigrationSettings
+    not_filled: dict[str, None] = field(default_factory=dict)
+
+    def state(self) -> State:
+        """What it is like now."""
+        with self._admin() as admin:
+            return self._read(admin)
+
+    def filled(self) -> State:
+        """The same with some more rows in each table."""
+        with self._admin() as admin:
+            kept = bookkeeping(schema(admin), self.settings)
+            self.not_filled |= dict.fromkeys(fill(admin, self.settings.rows, kept))
+            return self._read(admin)
+
+    def _read(self, admin: psycopg.Connection[Any]) -> State:
+        found = schema(admin)
+        kept = bookkeeping(found, self.settings)
+        return State(found.without(kept), held(admin, kept))
+
+    @contextmanager
+    def _admin(self) -> Iterator[psycopg.Connection[Any]]:
+        if self.database.server is None:
+            raise ServerError("Migrations are tried on a server of ours alone.", value=self.database.name)
+        with self.database.server.connect(self.database.name, timeout_s=LONG_S) as connection:
+            yield connection
+
+
+def bookkeeping(found: Schema, settings: MigrationSettings) -> tuple[str, ...]:
+    """The full names of the tool's own tables and schemas, as far as they are there."""
+    known = {*BOOKKEEPING, *settings.bookkeeping}
+    tables = [each.name for each in found.things if each.kind == "table"]
+    schemas = [each.name for each in found.things if each.kind == "schema" and each.name in OWN_SCHEMAS]
+    return (*(name for name in tables if _plain(name) in known or name in known), *schemas)
+
+
+def _plain(name: str) -> str:
+    return name.rpartition(".")[2].strip('"')
