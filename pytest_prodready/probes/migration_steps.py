@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from pytest_prodready.settings import Settings
 Progress = Callable[[str], None]
 MOST_ROWS = 100_000
 ENDED_WITHIN_S = 10.0
+READS = re.compile(r"\s*(select|show)\b", re.IGNORECASE)
 SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'"
 
 
@@ -92,7 +94,8 @@ class _Steps:
             switch_off(admin)
         locked = {table for each in told.ddl for table, _ in each.locks}
         worked_on = {table for table, count in now.items() if count > scans.get(table, count)}
-        return Looked(ran, frozenset((locked | worked_on) & before.tables.keys()), told)
+        touched = (locked | worked_on) & before.tables.keys() | _named(before, told.statements)
+        return Looked(ran, frozenset(touched), told)
 
     def _remarks(self, squawk: str, told: Told) -> Remarks:
         version = self._base.database.version
@@ -153,6 +156,14 @@ class _Steps:
         declared = self._settings.explain.rows
         known = declared.get(name, declared.get(name.rpartition(".")[2]))
         return min(known or self._settings.migration.traffic_rows, MOST_ROWS)
+
+
+def _named(before: Stand, statements: Sequence[str]) -> frozenset[int]:
+    """The tables that a statement names: LOCK TABLE defines nothing, and leaves no count behind."""
+    text = "\n".join(each for each in statements if not READS.match(each))
+    words = frozenset(re.findall(r"[^\W\d][\w$]*", text.lower()))
+    names = {oid: table.name.rpartition(".")[2].strip('"').lower() for oid, table in before.tables.items()}
+    return frozenset(oid for oid, name in names.items() if name in words)
 
 
 def _defined(busy: Worked, behind: Worked, rows: Mapping[int, int]) -> Defined:
