@@ -38,7 +38,12 @@ def lock_timeout(seen: Traffic, limits: MigrationTrafficSettings) -> Finding:
         if run is None:
             continue
         waited = max(run.locks, key=lambda each: each.waited_ms, default=LockHeld("", "", 0.0, 0.0))
-        if waited.waited_ms > limit_ms:
+        if waited.waited_ms > limit_ms and _gives_up(step.defined.lock_timeouts_ms, limit_ms) and _stalled(run):
+            found.doubts.append(
+                f"{step.revision} waited {waited.waited_ms:,.0f} ms in a queue in spite of its lock_timeout,"
+                f" on a machine that stalls for {run.machine_ms:,.0f} ms"
+            )
+        elif waited.waited_ms > limit_ms:
             lock = f"{mode_words(waited.mode)} on {waited.table}"
             queue = max(run.reads.behind_ms, run.writes.behind_ms)
             found.problems.append(
