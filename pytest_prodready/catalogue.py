@@ -14,7 +14,7 @@ SUITES: Mapping[str, str] = MappingProxyType(
         "pool": "the database connection pool: size, exhaustion, leaks, locks, lost connections",
         "explain": "the statements that the service runs, their plans on production's sizes, its indexes",
         "failover": "what happens to the service when its database or cache fails, and comes back",
-        "migration": "changes of the schema: every step up and down with data, failures, deploys at once, the way back",
+        "migration": "changes of the schema: each step up and down with data, failures, two deploys at once",
         "health": "liveness, readiness and deep checks, optional dependencies, graceful shutdown",
     }
 )

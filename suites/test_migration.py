@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from pytest_prodready.checks import migration, migration_hazards, migration_locks, migration_stalls
+from pytest_prodready.checks import (
+    migration,
+    migration_deploys,
+    migration_hazards,
+    migration_locks,
+    migration_stalls,
+)
 from pytest_prodready.probes.migration import RoundTrips
+from pytest_prodready.probes.migration_deploys import Deploys
 from pytest_prodready.probes.migration_traffic import Traffic
 from pytest_prodready.settings import Settings
 from pytest_prodready.suite import Conclude, proves
@@ -67,6 +74,18 @@ def test_twice_is_nothing(round_trips: RoundTrips, conclude: Conclude) -> None:
 def test_models_match(round_trips: RoundTrips, conclude: Conclude) -> None:
     """The service's models are what the newest revision makes."""
     conclude(migration.models_match(round_trips))
+
+
+@proves("migration.failure-leaves-nothing")
+def test_failure_leaves_nothing(deploys: Deploys, conclude: Conclude) -> None:
+    """An upgrade that failed in the middle can simply be run again."""
+    conclude(migration_deploys.failure_leaves_nothing(deploys))
+
+
+@proves("migration.two-at-once")
+def test_two_at_once(deploys: Deploys, conclude: Conclude) -> None:
+    """Two deploys at the same moment leave what one leaves."""
+    conclude(migration_deploys.two_at_once(deploys))
 
 
 @proves("migration.reads-not-stalled")

@@ -47,8 +47,8 @@ def upgrade_keeps_data(seen: RoundTrips) -> Finding:
     rule, limit = RULES["migration.upgrade-keeps-data"], "0 rows or values lost"
     problems = []
     for name, turn in [*turns(seen, _up), *turns(seen, _again)]:
-        if losses := [each for each in turn.losses if not each.dropped]:
-            problems.append((name, lost(losses)))
+        if turn.losses:
+            problems.append((name, lost(turn.losses)))
     finding = concluded(rule, seen, problems, f"{about(seen)}: all rows and values kept", limit)
     return _with_rows(finding, seen, limit)
 
@@ -71,12 +71,9 @@ def downgrade_undoes(seen: RoundTrips, limits: MigrationSettings) -> Finding:
         down = step.down
         if down is not None and down.ran.succeeded and down.differences:
             nothing = step.up.changed and not down.changed
-            what = (
-                f"the downgrade changes nothing ({told(down.differences)})"
-                if nothing
-                else told(down.differences)
-            )
-            problems.append((name_of(step, seen), what))
+            what = told(down.differences)
+            words = f"the downgrade changes nothing ({what})" if nothing else what
+            problems.append((name_of(step, seen), words))
     well = f"{about(seen)}: the catalogue is the same before and after{_declared(limits)}"
     finding = concluded(rule, seen, problems, well, "the same catalogue by name")
     return _on_the_way_down(finding, seen)
@@ -88,7 +85,9 @@ def downgrade_keeps_data(seen: RoundTrips, limits: MigrationSettings) -> Finding
     problems = [
         (name, lost(turn.losses)) for name, turn in turns(seen, _down) if turn.ran.succeeded and turn.losses
     ]
-    well = f"{about(seen)}: all rows and values kept that there is room for{_declared(limits)}"
+    newer = [str(each) for step in seen.steps if step.down and step.before for each in step.down.dropped]
+    with_it = f"; with what is new went {listed(newer)}" if newer else ""
+    well = f"{about(seen)}: all rows and values kept that there is room for{with_it}{_declared(limits)}"
     finding = concluded(rule, seen, problems, well, limit)
     return _with_rows(_on_the_way_down(finding, seen), seen, limit)
 
@@ -109,13 +108,7 @@ def round_trip(seen: RoundTrips, limits: MigrationSettings) -> Finding:
 def dropped_data_known(seen: RoundTrips) -> Finding:
     """What went with its table or column is listed; without judgement."""
     rule = RULES["migration.dropped-data-known"]
-    found = [
-        (name, f"{way} drops {each}")
-        for way, pick in (("the upgrade", _up), ("the way back", _down))
-        for name, turn in turns(seen, pick)
-        for each in turn.losses
-        if each.dropped
-    ]
+    found = [(name, f"{each} dropped") for name, turn in turns(seen, _up) for each in turn.dropped]
     return concluded(rule, seen, found, f"{about(seen)}: nothing is dropped that held rows", "advice")
 
 

@@ -38,7 +38,9 @@ def lock_timeout(seen: Traffic, limits: MigrationTrafficSettings) -> Finding:
         if run is None:
             continue
         waited = max(run.locks, key=lambda each: each.waited_ms, default=LockHeld("", "", 0.0, 0.0))
-        if waited.waited_ms > limit_ms and _gives_up(step.defined.lock_timeouts_ms, limit_ms) and _stalled(run):
+        told_to = step.defined.lock_timeouts_ms
+        gives_up = bool(told_to) and min(told_to) > 0 and max(told_to) <= limit_ms
+        if waited.waited_ms > limit_ms and gives_up and _machine_stalled(run, limit_ms):
             found.doubts.append(
                 f"{step.revision} waited {waited.waited_ms:,.0f} ms in a queue in spite of its lock_timeout,"
                 f" on a machine that stalls for {run.machine_ms:,.0f} ms"
@@ -48,7 +50,7 @@ def lock_timeout(seen: Traffic, limits: MigrationTrafficSettings) -> Finding:
             queue = max(run.reads.behind_ms, run.writes.behind_ms)
             found.problems.append(
                 f"{step.revision} waited {waited.waited_ms:,.0f} ms for {lock} behind a transaction left open"
-                f" ({_timeouts(step.defined.lock_timeouts_ms)}), and others {queue:,.0f} ms behind it"
+                f" ({_timeouts(told_to)}), and others {queue:,.0f} ms behind it"
             )
         elif run.gap_ms > limit_ms or run.doubt:
             found.doubts.append(f"{step.revision}: {run.doubt or _not_watched(run)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pytest_prodready.environment.ran import Ran
@@ -12,6 +13,7 @@ from pytest_prodready.probes.schema import SchemaDifference
 
 NAMED = 4
 LONGEST = 160  # of what a command said
+TELLING = re.compile(r"error:|error\b.*:|exception|failed|violation|fatal|cannot|can't", re.IGNORECASE)
 
 Problem = tuple[str, str]  # which revision, and what is wrong
 
@@ -55,8 +57,9 @@ def turns(seen: RoundTrips, pick: Callable[[Step], Turn | None]) -> Iterator[tup
 def said(ran: Ran) -> str:
     """How a command ended, with the last that it said."""
     lines = [line.strip() for line in ran.printed.splitlines() if line.strip()]
+    telling = [line for line in lines if TELLING.search(line)] or lines
     much = f" after printing {ran.printed_bytes / 1e6:,.0f} MB" if ran.printed_bytes > 1e6 else ""
-    last = f": {shortened(lines[-1])}" if lines else ", and said nothing"
+    last = f": {shortened(telling[-1])}" if lines else ", and said nothing"
     return f"{ran.ended}{much}{last}"
 
 

@@ -134,6 +134,11 @@ class StartedApplication(ABC):
         """An instance for another database of the same server, still to be started; ended on leaving."""
         return self._beside(of_database(self._recipe.values, name))
 
+    def replaced_by(self, command: str, cwd: Path | None) -> None:
+        """Be started by another command, in another folder where one is given, from the next start on."""
+        changes = {"command": command} | ({} if cwd is None else {"cwd": cwd})
+        self._recipe = replace(self._recipe, service=self._recipe.service.model_copy(update=changes))
+
     @contextmanager
     def reading_from(self, replica: Seen) -> Iterator[ApplicationRole]:
         """An instance that is told of this replica: a second one, or one in its place; ended on leaving."""

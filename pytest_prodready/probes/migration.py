@@ -24,7 +24,8 @@ class Turn:
 
     ran: Ran
     differences: tuple[SchemaDifference, ...] = ()
-    losses: tuple[Loss, ...] = ()
+    losses: tuple[Loss, ...] = ()  # of what there is room for
+    dropped: tuple[Loss, ...] = ()  # together with the table or column
     changed: bool = True  # whether the catalogue is another than before the command
     added: int = 0  # rows more than before the command; below 0: less
 
@@ -140,7 +141,8 @@ class _Trip:
         return Turn(
             ran,
             schema_differences(wanted.schema, after.schema) if wanted is not None else (),
-            lost_upwards(now.rows, after.rows),
+            tuple(each for each in lost_upwards(now.rows, after.rows) if not each.dropped),
+            tuple(each for each in lost_upwards(now.rows, after.rows) if each.dropped),
             after.schema != now.schema,
             _rows(after) - _rows(now),
         )
@@ -153,6 +155,7 @@ class _Trip:
             ran,
             schema_differences(below.schema, after.schema),
             lost_downwards(below.rows, above.rows, after.rows),
+            tuple(each for each in lost_upwards(above.rows, after.rows) if each.dropped),
             after.schema != now.schema,
             _rows(after) - _rows(now),
         )

@@ -99,9 +99,9 @@ RULES = (
     ),
     Rule(
         id="migration.dropped-data-known",
-        claim="What upgrades and downgrades drop together with its data is known.",
+        claim="What upgrades drop together with its data is known.",
         why="Dropping is sometimes right, and never to be found out afterwards.",
-        how=f"{_EACH}; tables and columns that held something and went are listed with their rows.",
+        how=f"{_EACH}; tables and columns that held something and went with an upgrade are listed.",
         remedy="See that nobody needs what is dropped; a restore is its only way back.",
         level=Level.INFO,
         checklist=CHECKLIST,
@@ -127,5 +127,34 @@ RULES = (
         level=Level.SHOULD,
         checklist=CHECKLIST,
         needs=NEEDS | {Needs.MIGRATION_CHECK},
+    ),
+    Rule(
+        id="migration.failure-leaves-nothing",
+        claim="An upgrade that fails can simply be run again.",
+        why="A full disk or a lost connection in the middle is one bad minute, unless the next try stumbles over what the first "
+        "has left: then somebody repairs production's schema by hand.",
+        how="The server refuses the last command of each of the newest revisions that defines something (an event trigger raises "
+        "disk_full); then the upgrade is run again, and the catalogue compared with that of an upgrade without failure.",
+        remedy="One transaction for each revision; where that can't be (CREATE INDEX CONCURRENTLY), a revision of its own that first "
+        "drops what a failed one may have left: DROP INDEX CONCURRENTLY IF EXISTS, ADD COLUMN IF NOT EXISTS.",
+        level=Level.MUST,
+        checklist=CHECKLIST,
+        needs=NEEDS,
+        limits="[migration] within_s",
+    ),
+    Rule(
+        id="migration.two-at-once",
+        claim="Two upgrades at the same moment leave what one leaves.",
+        why="Several replicas that migrate as they start, or two deploys, meet in the same table: indexes half built, rows moved "
+        "twice, or both waiting for each other.",
+        how="Two upgrades begin on an empty database, and two at the revision before the newest; each is held at the first thing "
+        "that it defines until the other one is there as well. One may be refused.",
+        remedy="Let the tool take a lock for all of its work: in alembic's env.py, try pg_try_advisory_lock(…) again and again "
+        "before run_migrations() (waiting inside pg_advisory_lock would block CREATE INDEX CONCURRENTLY); or migrate from one "
+        "place, before the replicas start.",
+        level=Level.MUST,
+        checklist=CHECKLIST,
+        needs=_COMMAND,
+        limits="[migration] within_s",
     ),
 )

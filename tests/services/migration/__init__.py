@@ -1,1 +1,1 @@
-"""Tests of the migration suite's probes on a real server."""
+"""What the probes of migrations see on a real server."""

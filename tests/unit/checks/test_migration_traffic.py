@@ -207,6 +207,14 @@ LONG = LockHeld("jobs", EXCLUSIVE, 1990.0, 2.0)
             FAILED,
             "lock_timeout 5,000 ms",
         ),
+        (
+            with_step(
+                behind=replace(BEHIND, locks=(LONG,), canary_ms=800.0),
+                defined=Defined(lock_timeouts_ms=(250,)),
+            ),
+            INCONCLUSIVE,
+            "in spite of its lock_timeout, on a machine that stalls for 800 ms",
+        ),
         (behind(locks=(), gap_ms=900.0), INCONCLUSIVE, "not looked at for 900 ms"),
         (
             behind(locks=(), doubt="the locks could not be watched: gone"),

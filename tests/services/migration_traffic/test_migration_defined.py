@@ -6,7 +6,7 @@ import pytest
 
 from pytest_prodready.environment.postgres import PostgresServer
 from pytest_prodready.probes.migration_traffic import Defined
-from tests.services.migration.stepping import defined_by, safely, sql, worked
+from tests.services.migration_traffic.stepping import defined_by, safely, sql, worked
 
 SHARE, EXCLUSIVE, UPDATE_EXCLUSIVE = "ShareLock", "AccessExclusiveLock", "ShareUpdateExclusiveLock"
 
