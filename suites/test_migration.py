@@ -7,10 +7,12 @@ from pytest_prodready.checks import (
     migration_deploys,
     migration_hazards,
     migration_locks,
+    migration_previous,
     migration_stalls,
 )
 from pytest_prodready.probes.migration import RoundTrips
 from pytest_prodready.probes.migration_deploys import Deploys
+from pytest_prodready.probes.migration_previous import SideBySide
 from pytest_prodready.probes.migration_traffic import Traffic
 from pytest_prodready.settings import Settings
 from pytest_prodready.suite import Conclude, proves
@@ -138,3 +140,9 @@ def test_nothing_more_under_access_exclusive(
 def test_static_hazards(migration_traffic: Traffic, limits: Settings, conclude: Conclude) -> None:
     """Squawk finds no hazard that shows in the text alone, such as a column that is dropped or renamed."""
     conclude(migration_hazards.static_hazards(migration_traffic, limits.migration))
+
+
+@proves("migration.old-code-keeps-working")
+def test_old_code_keeps_working(previous_code: SideBySide, conclude: Conclude) -> None:
+    """The code that is still running while a deploy rolls out gets along with the new schema."""
+    conclude(migration_previous.old_code_keeps_working(previous_code))

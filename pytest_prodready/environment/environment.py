@@ -184,6 +184,19 @@ class Environment:
         ):
             yield Beside(copy, other)
 
+    @contextmanager
+    def previous(self, beside: Beside) -> Iterator[ApplicationRole]:
+        """The service as [migration] previous starts it, on this database; ended on leaving."""
+        migration, application = self._settings.migration, beside.application
+        assert isinstance(application, StartedApplication)
+        assert migration.previous is not None
+        application.replaced_by(migration.previous, migration.previous_cwd)
+        application.start()
+        try:
+            yield application
+        finally:
+            application.stop(STOP_GRACE_S)
+
     def try_command(
         self, application: ApplicationRole, command: Command, within_s: float, progress: Progress
     ) -> Ran:

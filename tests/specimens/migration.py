@@ -95,9 +95,7 @@ SPECIMENS = (
         says='0004: ended with status 1: sqlalchemy.exc.IntegrityError: (psycopg.errors.NotNullViolation) column "salary"',
         also=MODELS,
         files={
-            FOURTH: fourth(
-                sql("ALTER TABLE jobs ADD salary int NOT NULL"), sql("ALTER TABLE jobs DROP salary")
-            )
+            FOURTH: fourth(sql("ALTER TABLE jobs ADD salary int NOT NULL"), sql("ALTER TABLE jobs DROP salary"))
         },
         settings=NEWEST,
         still_passes=("migration.single-head", "migration.twice-is-nothing"),

@@ -129,4 +129,25 @@ SPECIMENS = (
         settings=LAST,
         still_passes=(*STALLS, "migration.lock-timeout"),
     ),
+    Specimen(
+        name="migration-renames-a-column-in-use",
+        breaks="migration.old-code-keeps-working",
+        says="requests to the previous code fail with 0004: list afterwards (status 500)",
+        changes="Expand first, contract later",
+        also=frozenset({"migration.static-hazards"}),
+        files=step("ALTER TABLE jobs RENAME COLUMN posted_at TO published_at"),
+        settings=SEEDED_BEFORE,
+        still_passes=(*STALLS, "migration.lock-timeout"),
+    ),
+    Specimen(
+        name="migration-requires-what-old-code-leaves-out",
+        breaks="migration.old-code-keeps-working",
+        says="1 of 4 requests to the previous code fail with 0004: POST /jobs afterwards (status 422)",
+        files=step(
+            "ALTER TABLE jobs ADD COLUMN salary integer NOT NULL DEFAULT 0",
+            "ALTER TABLE jobs ALTER COLUMN salary DROP DEFAULT",
+        ),
+        settings=SEEDED_BEFORE,
+        still_passes=("migration.no-table-rewrite", "migration.constraints-validated-apart"),
+    ),
 )
