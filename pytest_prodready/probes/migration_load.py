@@ -161,12 +161,11 @@ class OpenTransaction:
 
     def __enter__(self) -> OpenTransaction:
         self._connection = self._connect()
-        label(self._connection, "prodready open transaction")
-        self._connection.execute("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")
-        self._connection.execute("BEGIN")
-        for each in self._tables:
-            for statement in filter(None, (each.read, each.write)):
-                self._connection.execute(statement.encode(), each.rows[0])
+        try:
+            self._begin()
+        except BaseException:
+            self._connection.close()
+            raise
         self._thread.start()
         return self
 
@@ -174,6 +173,14 @@ class OpenTransaction:
         self._done.set()
         self._thread.join()
         self._connection.close()
+
+    def _begin(self) -> None:
+        label(self._connection, "prodready open transaction")
+        self._connection.execute("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")
+        self._connection.execute("BEGIN")
+        for each in self._tables:
+            for statement in filter(None, (each.read, each.write)):
+                self._connection.execute(statement.encode(), each.rows[0])
 
     def _wait(self) -> None:
         deadline = time.monotonic() + MET_WITHIN_S

@@ -170,15 +170,16 @@ def addressed(connection: Connection, oid: int, name: str, most: int) -> Address
     found = connection.execute(KEYS, (oid,)).fetchone()
     keys = tuple(found[0]) if found is not None else ("ctid",)
     column = connection.execute(WRITABLE, (oid,)).fetchone()
-    listed, in_query = ", ".join(keys), name.replace("%", "%%")  # as a query with parameters has it
-    at = f"({listed}) = ({', '.join(['%s'] * len(keys))})"
+    listed = ", ".join(keys)
+    at = f"({listed}) = ("
+    values = ", ".join(["%s"] * len(keys))
     texts = ", ".join(f"{key}::text" for key in keys)
     sample = f"SELECT {texts} FROM {name} ORDER BY {listed} LIMIT {most}"  # noqa: S608
-    return Addressed(
-        read=f"SELECT * FROM {in_query} WHERE {at}",  # noqa: S608
-        write=f"UPDATE {in_query} SET {column[0]} = {column[0]} WHERE {at}" if column else "",  # noqa: S608
-        rows=tuple(connection.execute(sample.encode()).fetchall()),
-    )
+    read = f"SELECT * FROM {name} WHERE {at}"  # noqa: S608
+    write = f"UPDATE {name} SET {column[0]} = {column[0]} WHERE {at}" if column else ""  # noqa: S608
+    # A percent sign in a name would be a parameter's.
+    read, write = (f"{text.replace('%', '%%')}{values})" if text else "" for text in (read, write))
+    return Addressed(read, write, tuple(connection.execute(sample.encode()).fetchall()))
 
 
 def label(connection: Connection, text: str) -> None:
