@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from pytest_prodready.findings import Rule
-from pytest_prodready.rules import explain, failover, health, migration, migration_traffic, pool, ssl
+from pytest_prodready.rules import backup, explain, failover, health, migration, migration_traffic, pool, ssl
 
 SUITES: Mapping[str, str] = MappingProxyType(
     {
@@ -15,6 +15,7 @@ SUITES: Mapping[str, str] = MappingProxyType(
         "explain": "the statements that the service runs, their plans on production's sizes, its indexes",
         "failover": "what happens to the service when its database or cache fails, and comes back",
         "migration": "changes of the schema: each step up and down with data, failures, two deploys at once",
+        "backup": "backups of the database, their restore, and what is lost on the way",
         "health": "liveness, readiness and deep checks, optional dependencies, graceful shutdown",
     }
 )
@@ -22,15 +23,7 @@ SUITES: Mapping[str, str] = MappingProxyType(
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
         rule.id: rule
-        for rules in (
-            ssl.RULES,
-            pool.RULES,
-            explain.RULES,
-            failover.RULES,
-            migration.RULES,
-            migration_traffic.RULES,
-            health.RULES,
-        )
-        for rule in rules
+        for suite in (ssl, pool, explain, failover, migration, migration_traffic, backup, health)
+        for rule in suite.RULES
     }
 )

@@ -61,9 +61,13 @@ class Capability(StrEnum):
     MIGRATION_DOWNGRADE = "migration-downgrade"  # it has a way down
     PREVIOUS_CODE = "previous-code"  # [migration] previous: the service as it was before the newest step
     MIGRATION_CHECK = "migration-check"  # its models can be held against the schema
+    RESTORING = "restoring"  # what a backup is restored by can do no harm
+    RTO = "rto"  # [backup] rto_s and database_gb
     REPLICA = "replica"  # the service is told of a replica: {postgres.replica_url}
     SERVER_HBA = "server-hba"  # [postgres] hba, or an external server
     SERVER_SETTINGS = "server-settings"  # [postgres] settings, or an external server
+    PHYSICAL = "physical"  # [postgres] settings, for a Postgres of the gate's
+    POINT_IN_TIME = "point-in-time"  # and [backup] point_in_time
     SERVER_CERTIFICATE = "server-certificate"  # [postgres] certificate, or an external server
 
 

@@ -52,9 +52,16 @@ MISSING_LINES: dict[Capability, str] = {
     Capability.MIGRATION_CHECK: (
         '[migration]\ncheck = "python manage.py makemigrations --check"   # fails when models differ'
     ),
+    Capability.RESTORING: (
+        "(commands of [backup] need a service with a command, which runs as a process; where the server is"
+        " yours, they need --prodready-allow-destructive too)"
+    ),
+    Capability.RTO: "[backup]\nrto_s = 3600\ndatabase_gb = 50   # production's",
     Capability.REPLICA: '[service]\nenv = { REPLICA_DATABASE_URL = "{postgres.replica_url}" }',
     Capability.SERVER_HBA: '[postgres]\nhba = "deploy/pg_hba.conf"   # production\'s rules',
     Capability.SERVER_SETTINGS: '[postgres]\nsettings = "deploy/postgresql.conf"   # production\'s settings',
+    Capability.PHYSICAL: '[postgres]\nsettings = "deploy/postgresql.conf"   # production\'s settings',
+    Capability.POINT_IN_TIME: "[backup]\npoint_in_time = true   # where production archives its WAL",
     Capability.SERVER_CERTIFICATE: (
         '[postgres]\ncertificate = "deploy/postgres-chain.pem"   # production\'s, the public part\n'
         'ca = "deploy/ca.pem"\nserver_name = "db.example.internal"'

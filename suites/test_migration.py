@@ -8,11 +8,13 @@ from pytest_prodready.checks import (
     migration_hazards,
     migration_locks,
     migration_previous,
+    migration_restore,
     migration_stalls,
 )
 from pytest_prodready.probes.migration import RoundTrips
 from pytest_prodready.probes.migration_deploys import Deploys
 from pytest_prodready.probes.migration_previous import SideBySide
+from pytest_prodready.probes.migration_restore import WayBack
 from pytest_prodready.probes.migration_traffic import Traffic
 from pytest_prodready.settings import Settings
 from pytest_prodready.suite import Conclude, proves
@@ -88,6 +90,12 @@ def test_failure_leaves_nothing(deploys: Deploys, conclude: Conclude) -> None:
 def test_two_at_once(deploys: Deploys, conclude: Conclude) -> None:
     """Two deploys at the same moment leave what one leaves."""
     conclude(migration_deploys.two_at_once(deploys))
+
+
+@proves("migration.restore-leads-back")
+def test_restore_leads_back(way_back: WayBack, conclude: Conclude) -> None:
+    """Where there is no way down, a backup made before leads back."""
+    conclude(migration_restore.restore_leads_back(way_back))
 
 
 @proves("migration.reads-not-stalled")

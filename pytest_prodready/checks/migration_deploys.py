@@ -44,7 +44,7 @@ def two_at_once(seen: Deploys) -> Finding:
 def _wrong(failure: Failure) -> str:
     if failure.failed.status is None:
         return f"the failing upgrade {said(failure.failed)}"
-    left = f", after one that had left {told(failure.half_done)}" if failure.half_done else ""
+    left = f", after one that had {told(failure.half_done)}" if failure.half_done else ""
     if not failure.again.succeeded:
         return f"the next upgrade {said(failure.again)}{left}"
     if failure.differences:

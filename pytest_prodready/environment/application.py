@@ -11,6 +11,7 @@ from contextlib import suppress
 import psutil
 
 from pytest_prodready.environment import leftovers, sockets
+from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.logs import tail, write_private
 from pytest_prodready.environment.ports import LOOPBACK, is_free
 from pytest_prodready.environment.ran import Command, Output, Ran
@@ -19,7 +20,7 @@ from pytest_prodready.environment.roles import Exit
 from pytest_prodready.environment.runs import Run
 from pytest_prodready.environment.service import Endpoint, Seen
 from pytest_prodready.environment.started import POLL_S, StartedApplication, how_ended
-from pytest_prodready.environment.values import of_replica
+from pytest_prodready.environment.values import of_replica, of_servers
 from pytest_prodready.environment.waiting import Readiness
 from pytest_prodready.errors import ConfigError
 
@@ -168,8 +169,11 @@ class Application(StartedApplication):
     def _told_of(self, replica: Seen) -> Mapping[str, str]:
         return of_replica(self._recipe.values, replica.here)
 
-    def _like_this(self, name: str, values: Mapping[str, str]) -> Application:
-        return Application(self._run, self._recipe.with_values(values), name)
+    def _told_of_server(self, database: Database) -> Mapping[str, str]:
+        return of_servers(database, None)
+
+    def _like_this(self, name: str, recipe: Recipe) -> Application:
+        return Application(self._run, recipe, name)
 
     def _kill_those_seen(self) -> int:
         ended = list(self._seen.values())

@@ -38,6 +38,8 @@ def configured(settings: Settings, allow_destructive: bool = False) -> frozenset
         Capability.DEEP: settings.health.deep is not None,
         Capability.STANDBY: postgres_origin(settings) == "gate" and settings.failover.standby is not None,
         Capability.PLAN_DATA: postgres_origin(settings) == "gate" and settings.explain.has_data,
+        Capability.RESTORING: _restoring(settings, allow_destructive),
+        Capability.RTO: settings.backup.rto_s is not None and settings.backup.database_gb is not None,
         Capability.REPLICA: postgres_origin(settings) == "gate" and replica_named(settings),
         **_of_migration(settings),
         **_of_postgres(settings),
@@ -68,6 +70,14 @@ def _of_migration(settings: Settings) -> dict[Capability, bool]:
     }
 
 
+def _restoring(settings: Settings, allow_destructive: bool) -> bool:
+    """Whether restoring is harmless: it only ever fills servers of ours, but commands are the user's own."""
+    if not settings.backup.by_commands:
+        return True
+    ours = postgres_origin(settings) == "gate" or allow_destructive
+    return ours and settings.service.url is None and not settings.service.in_container
+
+
 def _of_postgres(settings: Settings) -> dict[Capability, bool]:
     origin, table = postgres_origin(settings), settings.postgres or PostgresSettings()
     external = origin == "external"
@@ -76,6 +86,8 @@ def _of_postgres(settings: Settings) -> dict[Capability, bool]:
         Capability.ADMIN: origin == "gate" or (external and table.admin_url is not None),
         Capability.SERVER_HBA: external or (origin == "gate" and table.hba is not None),
         Capability.SERVER_SETTINGS: external or (origin == "gate" and table.settings is not None),
+        Capability.PHYSICAL: origin == "gate" and table.settings is not None,
+        Capability.POINT_IN_TIME: origin == "gate" and settings.backup.point_in_time,
         Capability.SERVER_CERTIFICATE: external or (origin == "gate" and table.certificate is not None),
     }
 

@@ -19,12 +19,13 @@ from pytest_prodready.environment.given_application import GivenApplication
 from pytest_prodready.environment.local_parts import LocalParts
 from pytest_prodready.environment.logs import last_lines, tail
 from pytest_prodready.environment.moving_name import MovingName
+from pytest_prodready.environment.physical import Physical, backing_up
 from pytest_prodready.environment.postgres_config import name_beside
 from pytest_prodready.environment.ran import Command, Ran
 from pytest_prodready.environment.read_replica import ReadReplica, reading
 from pytest_prodready.environment.recipe import Recipe, check_command
 from pytest_prodready.environment.replica import RedisReplica, replicating
-from pytest_prodready.environment.roles import ApplicationRole, WayBack
+from pytest_prodready.environment.roles import ApplicationRole, PostgresRole, WayBack
 from pytest_prodready.environment.runs import Run, sweep
 from pytest_prodready.environment.secrets import Redactor
 from pytest_prodready.environment.servers import Parts, Servers
@@ -161,6 +162,57 @@ class Environment:
             application.ensure_ready()
 
     @contextmanager
+    def empty_server(self, name: str) -> Iterator[PostgresRole]:
+        """A PostgreSQL of ours that knows nothing of the service, as long as the block lasts.
+
+        Beside one of ours it is like that, and the programs beside either sign in at both.
+        """
+        servers = self._servers
+        if servers is None or self.database is None:
+            raise ServerError("There is no Postgres that another could be like.")
+        server = servers.parts.empty(servers.like(self.database), name)
+        self.redact.add(server.admin_password)
+        self._cleanup.callback(server.discard)
+        server.create()
+        try:
+            yield server
+        finally:
+            server.discard()
+
+    def on(self, server: PostgresRole) -> Database:
+        """The service's database as it will be on another server of ours, past every proxy."""
+        database = self.database
+        if database is None:
+            raise ServerError("The service has no Postgres.")
+        return replace(
+            database,
+            endpoint=server.endpoint,
+            version=server.version,
+            origin="gate",
+            ca_file=self.authority.ca_file,
+            server=server,
+            proxied=None,
+            inside=server.inside,
+            given_url=None,
+            admin_url=None,
+            _kept={},
+        )
+
+    @contextmanager
+    def on_another(self, server: PostgresRole) -> Iterator[Beside]:
+        """The service's database on another server of ours, and an instance for it; ours rests meanwhile."""
+        application, database = self.application, self.on(server)
+        if not isinstance(application, StartedApplication):
+            raise ServerError("Only a service of ours can be started on another server.")
+        application.stop(STOP_GRACE_S)
+        try:
+            with application.on_server(database) as other:
+                yield Beside(database, other)
+        finally:
+            database.close()
+            application.ensure_ready()
+
+    @contextmanager
     def blank(self, name: str) -> Iterator[Beside]:
         """An empty database beside the service's, and an instance for it, still to be started."""
         application, database = self.application, self.database
@@ -205,6 +257,21 @@ class Environment:
         progress(f"running {self.redact(command.text)}")
         ran = application.run_once(command, within_s)
         return replace(ran, printed=self.redact(ran.printed))
+
+    @contextmanager
+    def physical(self) -> Iterator[Physical]:
+        """Room for physical backups of the service's Postgres, as long as the block lasts; ours rests."""
+        servers, database, application = self._servers, self.database, self.application
+        if servers is None or servers.postgres is None or database is None or application is None:
+            raise ServerError("There is no Postgres of ours that could be backed up.")
+        room = servers.parts.restoring(servers.postgres)
+        self._cleanup.callback(room.discard)
+        application.stop(STOP_GRACE_S)
+        try:
+            with backing_up(database, room) as physical:
+                yield physical
+        finally:
+            application.ensure_ready()
 
     def run_command(self, application: ApplicationRole, command: Command, progress: Progress) -> None:
         """Run a command with the variables of this instance of the service; it must succeed."""

@@ -15,6 +15,8 @@ from pytest_prodready.environment.hosts import why_not
 from pytest_prodready.environment.moving_name import MovingName, moving
 from pytest_prodready.environment.postgres import PostgresServer
 from pytest_prodready.environment.postgres_config import Account, UserConfig
+from pytest_prodready.environment.postgres_empty import EmptyServer
+from pytest_prodready.environment.postgres_restoring import RestoringServer
 from pytest_prodready.environment.postgres_standby import StandbyServer
 from pytest_prodready.environment.proxy_process import ProxyProcess
 from pytest_prodready.environment.recipe import Recipe
@@ -53,6 +55,16 @@ class LocalParts:
         """A PostgreSQL that will follow this one, of the same programs."""
         assert isinstance(primary, PostgresServer)
         return StandbyServer(self._run, self._authority, primary)
+
+    def empty(self, first: PostgresRole, name: str) -> EmptyServer:
+        """A PostgreSQL of the same programs that knows nothing of the service."""
+        assert isinstance(first, PostgresServer)
+        return EmptyServer(self._run, self._authority, first, name)
+
+    def restoring(self, primary: PostgresRole) -> RestoringServer:
+        """Room for the physical backups of this PostgreSQL, of the same programs."""
+        assert isinstance(primary, PostgresServer)
+        return RestoringServer(self._run, self._authority, primary)
 
     def replica(self, primary: RedisRole) -> ReplicaServer:
         """A Redis that will follow this one, of the same program."""

@@ -17,6 +17,8 @@ POSTGRES = (
 )
 REDIS = tuple(f"redis.{part}" for part in ("url", "host", "port", "password", "ca_file"))
 FOR_SERVICE = ("port", "python", *POSTGRES, *REDIS)
+SUPERUSER = ("postgres.admin_url", "postgres.server_url")
+FOR_BACKUP = ("backup", "python", *POSTGRES, *SUPERUSER, *REDIS)
 FOR_MIGRATIONS = ("revision",)
 FOR_REQUESTS = ("token",)
 
@@ -48,6 +50,7 @@ def check(settings: Settings) -> None:
         (FOR_SERVICE, _service_texts(settings)),
         ((*FOR_SERVICE, *FOR_MIGRATIONS), _migration_texts(settings)),
         (FOR_SERVICE, _previous_texts(settings)),
+        (FOR_BACKUP, _backup_texts(settings)),
         (FOR_REQUESTS, _request_texts(settings)),
     ):
         for source, text in texts:
@@ -101,6 +104,13 @@ def _previous_texts(settings: Settings) -> Iterator[tuple[str, str]]:
 def _migration_texts(settings: Settings) -> Iterator[tuple[str, str]]:
     for key, command in settings.migration.commands.items():
         yield f"migration.{key}", command
+
+
+def _backup_texts(settings: Settings) -> Iterator[tuple[str, str]]:
+    for name in ("backup", "restore"):
+        command = getattr(settings.backup, name)
+        if command is not None:
+            yield f"backup.{name}", command
 
 
 def _request_texts(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import psutil
 import psycopg
@@ -26,6 +27,7 @@ from pytest_prodready.environment.ports import LOOPBACK
 from pytest_prodready.environment.postgres_account import (
     admin_options,
     change_admin_password,
+    count_statements,
     make_account,
 )
 from pytest_prodready.environment.postgres_config import (
@@ -37,17 +39,24 @@ from pytest_prodready.environment.postgres_config import (
     pg_hba_conf,
     postgresql_conf,
 )
-from pytest_prodready.environment.postgres_following import PASSFILE, passfile_line
+from pytest_prodready.environment.postgres_following import (
+    ARCHIVE,
+    PASSFILE,
+    RESTORING,
+    archive_command,
+    passfile_line,
+)
 from pytest_prodready.environment.postgres_template import SUPERUSER, copy_template
+from pytest_prodready.environment.postgres_tools import LocalTools
 from pytest_prodready.environment.runs import Run
 from pytest_prodready.environment.secrets import new_password
 from pytest_prodready.environment.service import Endpoint
 from pytest_prodready.errors import ServerError
 from pytest_prodready.stopwatch import STARTING, spent
 
+TOOLS = "tools"
 READY_WITHIN_S = 60.0  # recovery after a crash included
 PORT_ATTEMPTS = 3
-STATEMENTS = "CREATE EXTENSION IF NOT EXISTS pg_stat_statements"
 
 
 class PostgresServer:
@@ -211,6 +220,21 @@ class PostgresServer:
             autocommit=True,
         )
 
+    @property
+    def programs(self) -> str:
+        """The folder with its own programs."""
+        return str(self.binary.folder)
+
+    @property
+    def inside(self) -> Endpoint:
+        """Where a service that runs beside it reaches it, past every proxy."""
+        return self.endpoint
+
+    def admin_url(self, database: str, *, inside: bool = False) -> str:
+        """The superuser's URL, by the Unix socket: the network's way is not open to it."""
+        where = urlencode({"host": str(self._layout.socket), "port": self._layout.port})
+        return f"postgresql://{SUPERUSER}:{self.admin_password}@/{quote(database, safe='')}?{where}"
+
     def followed_by(self, name: str) -> str:
         """The primary_conninfo of a server of the same run that follows this one, by the Unix socket."""
         return make_conninfo(
@@ -220,6 +244,10 @@ class PostgresServer:
             passfile=str(self.folder / PASSFILE),
             application_name=name,
         )
+
+    def tools(self) -> LocalTools:
+        """PostgreSQL's own programs, of its version, with a folder beside its data."""
+        return LocalTools(self._run, self.binary, self.folder / TOOLS)
 
     def stretch(self, files: Mapping[str, int], heads: Mapping[str, bytes]) -> None:
         """Make files of its data directory so long, by holes that take no room, and begin with these."""
@@ -250,7 +278,8 @@ class PostgresServer:
 
     def _places(self) -> dict[str, Value]:
         """The settings that are this server's own."""
-        return self._layout.settings()
+        archive = self._run.folder / RESTORING / TOOLS / ARCHIVE
+        return {**self._layout.settings(), "archive_command": archive_command(str(archive))}
 
     def _env(self) -> dict[str, str]:
         return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", **self.binary.env}
@@ -269,9 +298,9 @@ class PostgresServer:
         with self.connect("postgres", password=template_password) as admin:
             change_admin_password(admin, self.admin_password)
             make_account(admin, self.account)
-            admin.execute(STATEMENTS)
+            count_statements(admin)
         with self.connect(self.account.database) as admin:
-            admin.execute(STATEMENTS)
+            count_statements(admin)
 
     def _start_on_free_port(self) -> None:
         for attempt in range(PORT_ATTEMPTS):

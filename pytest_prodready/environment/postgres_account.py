@@ -30,6 +30,17 @@ def make_account(admin: Connection, account: Account) -> None:
         admin.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(database, role))
 
 
+def count_statements(admin: Connection) -> None:
+    """Make the view that counts statements in this database, where nobody has made it.
+
+    Without the comment that it brings: none but its owner could restore that from a backup.
+    """
+    known = admin.execute("SELECT FROM pg_extension WHERE extname = 'pg_stat_statements'").fetchone()
+    if known is None:
+        admin.execute("CREATE EXTENSION pg_stat_statements")
+        admin.execute("COMMENT ON EXTENSION pg_stat_statements IS NULL")
+
+
 def admin_options(version: str, timeout_s: float) -> str:
     """Options of a superuser's connection that the user's own settings of the server must not change."""
     options = {

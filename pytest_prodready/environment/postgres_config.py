@@ -17,6 +17,8 @@ Value = str | int | float | bool
 PRELOADED = ("pg_stat_statements", "auto_explain")
 PRELOAD_LINE = re.compile(r"^\s*shared_preload_libraries\s*=?\s*(?:'([^'\n]*)'|([^\s#']+))", re.I | re.M)
 
+ARCHIVE_LIBRARY = re.compile(r"^\s*archive_library\b", re.I | re.M)  # since PostgreSQL 15
+
 OWN_LINE_MARK = "prodready_gate"  # a database that isn't there: it tells our line from the user's
 SOCKET_LINE = f"local all,replication {SUPERUSER} scram-sha-256\n"
 
@@ -105,6 +107,7 @@ def postgresql_conf(places: Mapping[str, Value], user: UserConfig) -> str:
         "ssl_dh_params_file": "",
         # Production's names are of servers that aren't here: every commit would wait for them.
         "synchronous_standby_names": "",
+        **_no_library(user.settings),
         "shared_preload_libraries": ",".join(preloaded(user.settings)),
         "pg_stat_statements.track": "all",
         "logging_collector": False,
@@ -159,6 +162,11 @@ def in_their_words(log: str, conf: Path, hba: Path, user: UserConfig, *, own_lin
 
     log = re.sub(rf'line (\d+) of configuration file "{re.escape(str(hba))}"', hba_line, log)
     return log.replace(str(conf), f"{user.settings_file or '[postgres] settings'} (as {conf})")
+
+
+def _no_library(theirs: str) -> dict[str, Value]:
+    """Production's archive is never filled from here, by a command or by a library."""
+    return {"archive_library": ""} if ARCHIVE_LIBRARY.search(theirs) else {}
 
 
 def _literal(value: Value) -> str:

@@ -27,7 +27,7 @@ def copy_template(binaries: PostgresBinaries, target: Path) -> str:
     """Copy the template to `target`, a folder that must not exist; returns the superuser's password in it."""
     template = _template(binaries)
     subprocess.run(
-        ["cp", *_copy_options(), str(template / "data"), str(target)],
+        ["cp", *copy_options(), str(template / "data"), str(target)],
         check=True,
         stdin=subprocess.DEVNULL,
         **as_server_user(),
@@ -35,7 +35,8 @@ def copy_template(binaries: PostgresBinaries, target: Path) -> str:
     return (template / "password").read_text()
 
 
-def _copy_options() -> list[str]:
+def copy_options() -> list[str]:
+    """The options with which `cp` copies a data directory."""
     # A reflink costs nothing where the file system has them; only GNU's cp knows the option.
     return ["-a", "--reflink=auto"] if os.uname().sysname == "Linux" else ["-a"]
 

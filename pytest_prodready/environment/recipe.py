@@ -28,6 +28,7 @@ class Recipe:
     ready_path: str | None = None
     redact: Callable[[str], str] = str
     launcher: tuple[str, ...] = ()  # what comes before the command of a process
+    programs: str = ""  # a folder that comes first on the PATH of a process
     hosts: Mapping[str, str] = field(default_factory=dict)  # a container knows these names
 
     @property
@@ -55,7 +56,7 @@ class Recipe:
     def environment(self, port: int) -> dict[str, str]:
         """All environment variables that it gets."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)}
-        inherited["PATH"] = _path(inherited)
+        inherited["PATH"] = os.pathsep.join(filter(None, (self.programs, _path(inherited))))
         return {**inherited, **self.variables(port)}
 
     def words(self, command: str, port: int, key: str) -> list[str]:

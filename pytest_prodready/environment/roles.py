@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import psycopg
 
 from pytest_prodready.environment.postgres_config import Account
+from pytest_prodready.environment.postgres_tools import PostgresTools
 from pytest_prodready.environment.service import Endpoint, Killable, Pausable, Seen
 from pytest_prodready.faults import FaultProxy, Proxied
 
@@ -83,11 +84,43 @@ class PostgresRole(Server, Protocol):
     ) -> psycopg.Connection[Any]:
         """Connect as superuser, past every proxy."""
 
+    @property
+    def programs(self) -> str:
+        """The folder of this machine with its own programs; empty where they are elsewhere."""
+
+    @property
+    def inside(self) -> Endpoint:
+        """Where a service that runs beside it reaches it, past every proxy."""
+
+    def admin_url(self, database: str, *, inside: bool = False) -> str:
+        """The superuser's URL past every proxy, for a program of this machine or one that runs beside it."""
+
     def followed_by(self, name: str) -> str:
         """The primary_conninfo of a server of the same run that follows this one."""
 
+    def tools(self) -> PostgresTools:
+        """PostgreSQL's own programs, of its version, beside it."""
+
     def stretch(self, files: Mapping[str, int], heads: Mapping[str, bytes]) -> None:
         """Make files of its data directory so long, by holes that take no room, and begin with these."""
+
+
+class RestoringRole(PostgresRole, Protocol):
+    """Room for physical backups of a PostgreSQL of ours, and a server of its own that starts from them.
+
+    Backups lie in the folder of `tools()`. `create` makes the room alone; `stop` removes what the server ran
+    on, `discard` the room with all that lies in it.
+    """
+
+    @property
+    def archive(self) -> str:
+        """Where the PostgreSQL that is backed up may put its WAL, as it sees it."""
+
+    def fetch_archive(self) -> None:
+        """Bring the archive beside the backups, under its name."""
+
+    def start_on(self, backup: str, overrides: str = "", *, recovering: bool = False) -> None:
+        """Start the server on a copy of a backup, with these lines of settings; raises ServerError."""
 
 
 class RedisRole(Server, Protocol):

@@ -17,9 +17,10 @@ from pytest_prodready.environment.moving_name import MovingName
 from pytest_prodready.environment.postgres_config import Account, UserConfig
 from pytest_prodready.environment.reachable import check_postgres, check_redis
 from pytest_prodready.environment.recipe import Recipe
-from pytest_prodready.environment.roles import PostgresRole, ProxyRole, RedisRole
+from pytest_prodready.environment.roles import PostgresRole, ProxyRole, RedisRole, RestoringRole
 from pytest_prodready.environment.secrets import Redactor, new_password
 from pytest_prodready.environment.started import StartedApplication
+from pytest_prodready.errors import ServerError
 from pytest_prodready.faults import FaultProxy, Proxied
 from pytest_prodready.settings import PostgresSettings, RedisSettings, Settings
 
@@ -38,6 +39,12 @@ class Parts(Protocol):
 
     def standby(self, primary: PostgresRole) -> PostgresRole:
         """A PostgreSQL that will follow this one, still to be started."""
+
+    def empty(self, first: PostgresRole, name: str) -> PostgresRole:
+        """A PostgreSQL like this one that knows nothing of the service, still to be started."""
+
+    def restoring(self, primary: PostgresRole) -> RestoringRole:
+        """Room for the physical backups of this PostgreSQL, still to be made."""
 
     def replica(self, primary: RedisRole) -> RedisRole:
         """A Redis that will follow this one, still to be started."""
@@ -80,6 +87,7 @@ class Servers:
     given_database: Database | None = None
     given_cache: Cache | None = None
     _proxied: dict[str, Proxied] = field(default_factory=dict)
+    _model: PostgresRole | None = None
 
     def plan(self, settings: Settings, folder: Path, redact: Redactor) -> None:
         """Find what has to be started, and the servers that the user owns; nothing is started yet."""
@@ -99,6 +107,22 @@ class Servers:
             self.redis = self.parts.redis(password, tls=redis.tls)
         if "gate" in origins:
             self.proxy = self.parts.proxy()
+
+    def like(self, database: Database) -> PostgresRole:
+        """Our Postgres, or one of ours that would be like the user's; that is never started."""
+        if self.postgres is not None:
+            return self.postgres
+        if self._model is None:
+            account = Account(database.user, database.name, new_password())
+            self._model = self.parts.postgres(account, UserConfig())
+        ours, theirs = (version.partition(".")[0] for version in (self._model.version, database.version))
+        if ours and int(ours) < int(theirs):
+            raise ServerError(
+                f"A server of PostgreSQL {theirs} needs another one of that version to be restored on.",
+                value=self._model,
+                remedy=f"install PostgreSQL {theirs}, or name its programs by [postgres] bin",
+            )
+        return self._model
 
     def jobs(self) -> list[Callable[[], None]]:
         """What to start; none waits for another."""
@@ -172,7 +196,7 @@ class Servers:
 
     def discard(self) -> None:
         """End all that is ours."""
-        for server in (self.proxy, self.redis, self.postgres):
+        for server in (self.proxy, self.redis, self.postgres, self._model):
             if server is not None:
                 server.discard()
         self.parts.discard()

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
+from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.ran import Command, Ran
 from pytest_prodready.environment.recipe import Recipe
 from pytest_prodready.environment.roles import ApplicationRole, Exit
@@ -141,6 +142,16 @@ class StartedApplication(ABC):
         changes = {"command": command} | ({} if cwd is None else {"cwd": cwd})
         self._recipe = replace(self._recipe, service=self._recipe.service.model_copy(update=changes))
 
+    def on_server(
+        self, database: Database, values: Mapping[str, str] = MappingProxyType({})
+    ) -> AbstractContextManager[StartedApplication]:
+        """An instance for a database of another server, still to be started; ended on leaving.
+
+        As a process it finds that server's own programs first on its PATH.
+        """
+        other = replace(self._recipe, programs=database.server.programs if database.server else "")
+        return self._beside({**self._told_of_server(database), **values}, other)
+
     @contextmanager
     def reading_from(self, replica: Seen) -> Iterator[ApplicationRole]:
         """An instance that is told of this replica: a second one, or one in its place; ended on leaving."""
@@ -182,8 +193,12 @@ class StartedApplication(ABC):
         """The values of the placeholders for this replica."""
 
     @abstractmethod
-    def _like_this(self, name: str, values: Mapping[str, str]) -> StartedApplication:
-        """Another instance with these values for some placeholders, not started yet."""
+    def _told_of_server(self, database: Database) -> Mapping[str, str]:
+        """The values of the placeholders for this database."""
+
+    @abstractmethod
+    def _like_this(self, name: str, recipe: Recipe) -> StartedApplication:
+        """Another instance by this recipe, not started yet."""
 
     @contextmanager
     def _another(self, values: Mapping[str, str] = MappingProxyType({})) -> Iterator[StartedApplication]:
@@ -192,9 +207,12 @@ class StartedApplication(ABC):
             yield other
 
     @contextmanager
-    def _beside(self, values: Mapping[str, str]) -> Iterator[StartedApplication]:
+    def _beside(
+        self, values: Mapping[str, str], recipe: Recipe | None = None
+    ) -> Iterator[StartedApplication]:
         self._others += 1
-        other = self._like_this(f"{self.name}-{self._others + 1}", values)
+        told = (recipe or self._recipe).with_values(values)
+        other = self._like_this(f"{self.name}-{self._others + 1}", told)
         try:
             yield other
         finally:

@@ -17,7 +17,8 @@ from pytest_prodready.environment.database import Database
 from pytest_prodready.errors import ServerError
 
 SCHEMA = "prodready_gate"
-MEET_WITHIN_S = 2.0
+COME_WITHIN_S = 15.0  # programs of some languages take their time to start
+MEET_WITHIN_S = 2.0  # once both are connected
 # nextval is not taken back with a transaction, so that what failed has been counted too.
 COUNT = "PERFORM nextval('prodready_gate.commands');"
 FAIL = """
@@ -30,11 +31,15 @@ MEET = """
     IF current_setting('prodready.met', true) IS DISTINCT FROM 'yes' THEN
         PERFORM set_config('prodready.met', 'yes', false);
         PERFORM nextval('prodready_gate.commands');
-        until := clock_timestamp() + interval '{seconds} seconds';
+        until := clock_timestamp() + interval '{come} seconds';
         WHILE clock_timestamp() < until LOOP
-            EXIT WHEN (SELECT last_value FROM prodready_gate.commands) > 1;
+            EXIT WHEN (SELECT last_value FROM prodready_gate.commands) > 1
+                   OR EXISTS (SELECT FROM pg_locks WHERE NOT granted);
             PERFORM pg_stat_clear_snapshot();
-            EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE NOT granted);
+            IF EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
+                       AND usename = session_user AND pid <> pg_backend_pid()) THEN
+                until := least(until, clock_timestamp() + interval '{meet} seconds');
+            END IF;
             PERFORM pg_sleep(0.01);
         END LOOP;
     END IF;
@@ -80,7 +85,7 @@ def failing(database: Database, nth: int) -> Iterator[None]:
 @contextmanager
 def meeting(database: Database) -> Iterator[None]:
     """Hold each session at the first thing that it defines until another one is there as well."""
-    with _hooked(database, MEET.format(seconds=MEET_WITHIN_S)):
+    with _hooked(database, MEET.format(come=COME_WITHIN_S, meet=MEET_WITHIN_S)):
         yield
 
 

@@ -73,10 +73,12 @@ COLUMNS = f"""
     WHERE a.relkind <> 'v'
       AND (a.attstorage <> a.typstorage OR coalesce(to_jsonb(a) ->> 'attcompression', '') <> '')
     UNION ALL
-    SELECT 'column statistics', a.name,
-           concat_ws(' ', nullif(to_jsonb(a) ->> 'attstattarget', '-1'), a.attoptions::text)
-    FROM attribute a
-    WHERE coalesce(to_jsonb(a) ->> 'attstattarget', '-1') <> '-1' OR a.attoptions IS NOT NULL
+    SELECT 'column statistics', a.name, concat_ws(' ', nullif(to_jsonb(a) ->> 'attstattarget', '-1'), o.set)
+    FROM attribute a CROSS JOIN LATERAL (
+        SELECT string_agg(option, ', ' ORDER BY option) AS set FROM unnest(a.attoptions) option
+        WHERE option !~ '^pg_'  -- the server's own marks, such as PostgreSQL 17.12's pg_attver
+    ) o
+    WHERE coalesce(to_jsonb(a) ->> 'attstattarget', '-1') <> '-1' OR o.set IS NOT NULL
 """  # noqa: S608
 
 # A NOT NULL has a name of its own since PostgreSQL 18; nobody chose it, and older servers lose it.

@@ -72,7 +72,7 @@ COMMENTS = """
 """
 
 SETTINGS = """
-    SELECT 'setting', coalesce(s.setrole::regrole::text || ' ', '') || split_part(setting, '=', 1),
+    SELECT 'setting', coalesce(nullif(s.setrole, 0)::regrole::text || ' ', '') || split_part(setting, '=', 1),
            substr(setting, strpos(setting, '=') + 1)
     FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase, unnest(s.setconfig) setting
     WHERE d.datname = current_database()

@@ -8,6 +8,7 @@ from typing import Any
 
 MARK, NO_MARK = "▸ ", "  "
 LONGEST = 40  # lines of a plan on the terminal
+BASELINES = ("plan_baseline", "plan_baseline_kept")  # the measurements that hold it
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def tree_lines(tree: Tree, longest: int = LONGEST) -> list[str]:
 
 def written(evidence: Mapping[str, Any]) -> list[str]:
     """What this run has changed in the baseline file, a line for each statement."""
-    parts = (part for part in evidence.values() if isinstance(part, Mapping))
+    parts = (evidence[name] for name in BASELINES if isinstance(evidence.get(name), Mapping))
     return [str(line) for part in parts for line in part.get("written", ())]
 
 

@@ -1,5 +1,6 @@
 """What prodready.toml may say: every table, key, unit and default."""
 
+from pytest_prodready.settings.backup import BackupSettings
 from pytest_prodready.settings.base import Count, Image, Name, RowCount, Seconds, Table, UrlPath
 from pytest_prodready.settings.explain import ExplainSettings, QuerySettings
 from pytest_prodready.settings.limits import (
@@ -21,6 +22,7 @@ from pytest_prodready.settings.service import (
 from pytest_prodready.settings.target import Settings, Waiver
 
 __all__ = [
+    "BackupSettings",
     "Count",
     "CounterSettings",
     "ExplainSettings",

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from pytest_prodready.settings.backup import BackupSettings
 from pytest_prodready.settings.base import Table
 from pytest_prodready.settings.explain import ExplainSettings
 from pytest_prodready.settings.limits import FailoverSettings, HealthSettings, PoolSettings, SslSettings
@@ -45,6 +46,7 @@ class Settings(Table):
     failover: FailoverSettings = FailoverSettings()
     explain: ExplainSettings = ExplainSettings()
     migration: MigrationSettings = MigrationSettings()
+    backup: BackupSettings = BackupSettings()
     bypass: dict[str, Annotated[str, Field(min_length=3)]] = {}
     waivers: tuple[Waiver, ...] = ()
 

@@ -9,6 +9,7 @@ from tests.specimens import Specimen, Swap, migration_traffic
 
 ENV = "migrations/env.py"
 FOURTH = "migrations/versions/0004_fourth.py"
+SEED = "{python} -m jobboard.seed --rows 500"
 MODELS = frozenset({"migration.models-match"})  # the models know nothing of the fourth revision
 NEWEST: Mapping[str, Any] = {"migration.steps": 1}
 REVISION = '''
@@ -73,6 +74,20 @@ def _command(name: str, script: str, says: str) -> Specimen:
     )
 
 
+SALARIED, UNSALARIED = "ALTER TABLE jobs ADD salary int", "ALTER TABLE jobs DROP salary"
+# A dump is restored with an empty search_path, so that the function doesn't find its table.
+HIDDEN = (
+    "CREATE TABLE kinds (kind text)",
+    "INSERT INTO kinds VALUES ('any')",
+    "CREATE FUNCTION any_kind(text) RETURNS boolean LANGUAGE plpgsql AS"
+    " 'BEGIN RETURN EXISTS (SELECT FROM kinds); END'",
+    "ALTER TABLE organisations ADD CONSTRAINT kinds_known CHECK (any_kind(name))",
+)
+UNHIDDEN = (
+    "ALTER TABLE organisations DROP CONSTRAINT kinds_known",
+    "DROP FUNCTION any_kind(text)",
+    "DROP TABLE kinds",
+)
 TRIGGER = (
     "CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
     "CREATE TRIGGER stamped BEFORE UPDATE ON jobs FOR EACH ROW EXECUTE FUNCTION stamp()",
@@ -92,11 +107,9 @@ SPECIMENS = (
     Specimen(
         name="migration-works-on-empty-tables-alone",
         breaks="migration.upgrades-from-empty",
-        says='0004: ended with status 1: sqlalchemy.exc.IntegrityError: (psycopg.errors.NotNullViolation) column "salary"',
+        says='(psycopg.errors.NotNullViolation) column "salary" of relation "jobs" contains null values',
         also=MODELS,
-        files={
-            FOURTH: fourth(sql("ALTER TABLE jobs ADD salary int NOT NULL"), sql("ALTER TABLE jobs DROP salary"))
-        },
+        files={FOURTH: fourth(sql("ALTER TABLE jobs ADD salary int NOT NULL"), sql(UNSALARIED))},
         settings=NEWEST,
         still_passes=("migration.single-head", "migration.twice-is-nothing"),
     ),
@@ -114,9 +127,7 @@ SPECIMENS = (
         says="0004: ended with status 1: NotImplementedError",
         changes="irreversible",
         also=MODELS,
-        files={
-            FOURTH: fourth(sql("ALTER TABLE jobs ADD salary int"), "    raise NotImplementedError('no way')")
-        },
+        files={FOURTH: fourth(sql(SALARIED), "    raise NotImplementedError('no way')")},
         settings=NEWEST,
         still_passes=("migration.upgrades-from-empty", "migration.upgrade-keeps-data"),
     ),
@@ -125,24 +136,24 @@ SPECIMENS = (
         breaks="migration.downgrade-undoes",
         says="0004: the downgrade changes nothing (left over: column public.jobs.salary)",
         also=MODELS | {"migration.round-trip"},
-        files={FOURTH: fourth(sql("ALTER TABLE jobs ADD salary int"), sql())},
+        files={FOURTH: fourth(sql(SALARIED), sql())},
         settings=NEWEST,
         still_passes=("migration.downgrade-runs",),
     ),
     _forgetful(
         "trigger",
         "left over: function public.stamp(); left over: trigger public.jobs.stamped",
-        ("ALTER TABLE jobs ADD salary int", *TRIGGER),
-        "ALTER TABLE jobs DROP salary",
+        (SALARIED, *TRIGGER),
+        UNSALARIED,
     ),
     _forgetful(
         "check",
         "left over: check constraint public.jobs.titled",
         (
-            "ALTER TABLE jobs ADD salary int",
+            SALARIED,
             "ALTER TABLE jobs ADD CONSTRAINT titled CHECK (length(title) < 999) NOT VALID",
         ),
-        "ALTER TABLE jobs DROP salary",
+        UNSALARIED,
     ),
     _forgetful(
         "index-predicate",
@@ -155,7 +166,7 @@ SPECIMENS = (
     Specimen(
         name="migration-forgets-a-type",
         breaks="migration.round-trip",
-        says='0004: the second upgrade ended with status 1: sqlalchemy.exc.ProgrammingError: (psycopg.errors.DuplicateObject) type "mood"',
+        says='(psycopg.errors.DuplicateObject) type "mood" already exists',
         also=MODELS | {"migration.downgrade-undoes"},
         files={
             FOURTH: fourth(
@@ -207,7 +218,8 @@ SPECIMENS = (
                 "        context.run_migrations()\n",
                 "        context.run_migrations()\n"
                 '        if connection.dialect.has_table(connection, "organisations"):\n'
-                '            connection.execute(text("INSERT INTO organisations (name) VALUES (gen_random_uuid())"))\n',
+                '            connection.execute(text("INSERT INTO organisations (name) SELECT random()"))\n'
+                "            connection.commit()\n",
             ),
         ),
         settings=NEWEST,
@@ -218,14 +230,14 @@ SPECIMENS = (
         breaks="migration.models-match",
         says="the check ended with status",
         changes="--autogenerate",
-        files={FOURTH: fourth(sql("ALTER TABLE jobs ADD salary int"), sql("ALTER TABLE jobs DROP salary"))},
+        files={FOURTH: fourth(sql(SALARIED), sql(UNSALARIED))},
         settings=NEWEST,
         still_passes=("migration.round-trip", "migration.twice-is-nothing"),
     ),
     Specimen(
         name="migration-failure-stays",
         breaks="migration.failure-leaves-nothing",
-        says="0004: the next upgrade ended with status 1: sqlalchemy.exc.ProgrammingError: (psycopg.errors.DuplicateTable)",
+        says='(psycopg.errors.DuplicateTable) relation "jobs_one_idx" already exists',
         changes="IF EXISTS",
         also=MODELS,
         files={
@@ -244,7 +256,7 @@ SPECIMENS = (
     Specimen(
         name="migration-deploys-collide",
         breaks="migration.two-at-once",
-        says="from 0003: left over: index public.jobs.jobs_description_idx1",
+        says="left over: index public.jobs.jobs_description_idx1",
         changes="pg_try_advisory_lock",
         also=MODELS,
         swaps=(Swap(ENV, "SELECT pg_try_advisory_lock(hashtext('jobboard migrations'))", "SELECT true"),),
@@ -255,6 +267,21 @@ SPECIMENS = (
             )
         },
         still_passes=("migration.failure-leaves-nothing",),
+    ),
+    Specimen(
+        name="migration-restore-fails",
+        breaks="migration.restore-leads-back",
+        says='relation "kinds" does not exist',
+        changes="by an unqualified name",
+        also=MODELS,
+        files={
+            FOURTH: fourth(sql(*HIDDEN), sql(*UNHIDDEN)),
+            "migrations/versions/0005_fifth.py": fourth(
+                sql(SALARIED), sql(UNSALARIED), revision="0005", before="0004"
+            ),
+        },
+        settings=NEWEST,
+        still_passes=("migration.round-trip",),
     ),
     _command("fails", "raise SystemExit(3)", "all at once: ended with status 3, and said nothing"),
     _command("hangs", "import time; time.sleep(999)", "all at once: did not end within 3 s"),

@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 from docker.types import LogConfig
 
 from pytest_prodready.environment.containers.application_image import ServiceImage
+from pytest_prodready.environment.containers.application_inside import inside
 from pytest_prodready.environment.containers.application_sockets import Lookout
 from pytest_prodready.environment.containers.box import Box, File, Plan
 from pytest_prodready.environment.containers.failures import PortTaken, explained
 from pytest_prodready.environment.containers.stage import Stage
+from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.logs import last_lines, write_private
 from pytest_prodready.environment.ran import Command, Ran
 from pytest_prodready.environment.recipe import Recipe
@@ -185,8 +187,11 @@ class ContainerApplication(StartedApplication):
     def _told_of(self, replica: Seen) -> Mapping[str, str]:
         return of_replica(self._recipe.values, replica.inside)
 
-    def _like_this(self, name: str, values: Mapping[str, str]) -> ContainerApplication:
-        return ContainerApplication(self._stage, self._recipe.with_values(values), self._kit, name)
+    def _told_of_server(self, database: Database) -> Mapping[str, str]:
+        return inside(database, None)[0]
+
+    def _like_this(self, name: str, recipe: Recipe) -> ContainerApplication:
+        return ContainerApplication(self._stage, recipe, self._kit, name)
 
     def _spawn(self) -> Readiness:
         value, key = self._recipe.started_by

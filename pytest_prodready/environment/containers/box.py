@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
@@ -197,6 +197,25 @@ class Box:
                 value=" ".join(command)[:200],
                 tried=[f"it said: {bytes(said).decode('utf-8', 'replace').strip()}"],
             )
+
+    def execute(self, command: tuple[str, ...], user: str = "") -> tuple[int, bytes]:
+        """Run a short command in it; returns its status and what it printed, standard error left out."""
+        with explained(f"Running a command in the container of {self.plan.name}"):
+            status, said = self.container.exec_run(list(command), user=user, demux=True)
+        return int(status), bytes(said[0] or b"")
+
+    def begin(self, command: tuple[str, ...], user: str, variables: Mapping[str, str]) -> Callable[[], bool]:
+        """Start a command in it that may take long; what is returned says whether it has ended."""
+        api, what = self.container.client.api, f"Running a command in the container of {self.plan.name}"
+        with explained(what):
+            made = api.exec_create(self.container.id, list(command), user=user, environment=dict(variables))
+            api.exec_start(made["Id"], detach=True)
+
+        def ended() -> bool:
+            with explained(what):
+                return not api.exec_inspect(made["Id"])["Running"]
+
+        return ended
 
     def remove(self) -> None:
         """Remove it with its volumes; harmless when there is none."""

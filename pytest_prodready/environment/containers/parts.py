@@ -17,6 +17,8 @@ from pytest_prodready.environment.containers.application_sockets import Lookout
 from pytest_prodready.environment.containers.engine import connect
 from pytest_prodready.environment.containers.moving_name import moving_inside, two_ways_back
 from pytest_prodready.environment.containers.postgres import PostgresContainer
+from pytest_prodready.environment.containers.postgres_empty import EmptyContainer
+from pytest_prodready.environment.containers.postgres_restoring import RestoringContainer
 from pytest_prodready.environment.containers.postgres_standby import StandbyContainer
 from pytest_prodready.environment.containers.redis import RedisContainer, ReplicaContainer
 from pytest_prodready.environment.containers.stage import Stage
@@ -72,6 +74,16 @@ class ContainerParts:
         """A PostgreSQL that will follow this one, of the same image."""
         assert isinstance(primary, PostgresContainer)
         return StandbyContainer(self.stage, self._authority, primary)
+
+    def empty(self, first: PostgresRole, name: str) -> EmptyContainer:
+        """A PostgreSQL of the same image that knows nothing of the service."""
+        assert isinstance(first, PostgresContainer)
+        return EmptyContainer(self.stage, self._authority, first, name)
+
+    def restoring(self, primary: PostgresRole) -> RestoringContainer:
+        """Room for the physical backups of this PostgreSQL, of the same image."""
+        assert isinstance(primary, PostgresContainer)
+        return RestoringContainer(self.stage, self._authority, primary)
 
     def replica(self, primary: RedisRole) -> ReplicaContainer:
         """A Redis that will follow this one, of the same image."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -17,9 +18,11 @@ from pytest_prodready.environment.certificates import POSTGRES_NAME, Authority
 from pytest_prodready.environment.containers.box import File, Plan
 from pytest_prodready.environment.containers.images import Image
 from pytest_prodready.environment.containers.names import certificate_names
+from pytest_prodready.environment.containers.postgres_tools import FOLDER as TOOLS
+from pytest_prodready.environment.containers.postgres_tools import ContainerTools
 from pytest_prodready.environment.containers.server import ContainerServer
 from pytest_prodready.environment.containers.stage import Stage
-from pytest_prodready.environment.postgres_account import admin_options, make_account
+from pytest_prodready.environment.postgres_account import admin_options, count_statements, make_account
 from pytest_prodready.environment.postgres_config import (
     SOCKET_LINE,
     Account,
@@ -29,7 +32,12 @@ from pytest_prodready.environment.postgres_config import (
     pg_hba_conf,
     postgresql_conf,
 )
-from pytest_prodready.environment.postgres_following import PASSFILE, passfile_line
+from pytest_prodready.environment.postgres_following import (
+    ARCHIVE,
+    PASSFILE,
+    archive_command,
+    passfile_line,
+)
 from pytest_prodready.environment.postgres_template import SUPERUSER
 from pytest_prodready.environment.secrets import new_password
 from pytest_prodready.environment.service import Endpoint
@@ -49,7 +57,6 @@ while [ $# -gt 0 ]; do
     shift 3
 done
 """
-STATEMENTS = "CREATE EXTENSION IF NOT EXISTS pg_stat_statements"
 OWN_LINES = f"{SOCKET_LINE}host all,replication {SUPERUSER} all scram-sha-256\n"
 # The key must belong to the server's user, whose number differs between images.
 ENTRYPOINT = "docker-entrypoint.sh"
@@ -59,6 +66,7 @@ PLACES: dict[str, Value] = {
     "ident_file": str(FOLDER / "pg_ident.conf"),
     "listen_addresses": "*",
     "port": PORT,
+    "archive_command": archive_command(f"{TOOLS}/{ARCHIVE}"),
     "ssl_cert_file": str(FOLDER / "server.crt"),
     "ssl_key_file": str(FOLDER / "server.key"),
 }
@@ -100,12 +108,7 @@ class PostgresContainer(ContainerServer):
         self._box.create()
         self._wait_until_ready()
         try:
-            with self.connect("postgres") as admin:
-                self.version = _number(admin.info.server_version)
-                make_account(admin, self.account)
-                admin.execute(STATEMENTS)
-            with self.connect(self.account.database) as admin:
-                admin.execute(STATEMENTS)
+            self._set_up()
         except psycopg.Error as error:
             raise ServerError(
                 f"PostgreSQL started from {self.image}, but could not be set up.",
@@ -125,6 +128,21 @@ class PostgresContainer(ContainerServer):
             )
         return self._connected(database, timeout_s, admin_options(self.version or "0", timeout_s))
 
+    @property
+    def programs(self) -> str:
+        """Its programs are in its container."""
+        return ""
+
+    @property
+    def inside(self) -> Endpoint:
+        """Where a service that runs beside it reaches it, past every proxy."""
+        return Endpoint(self._box.alias, PORT)
+
+    def admin_url(self, database: str, *, inside: bool = False) -> str:
+        """The superuser's URL past every proxy, for a program of this machine or one that runs beside it."""
+        where = self.inside if inside else self.endpoint
+        return f"postgresql://{SUPERUSER}:{self.admin_password}@{where}/{quote(database, safe='')}"
+
     def followed_by(self, name: str) -> str:
         """The primary_conninfo of a server of the same run that follows this one."""
         return make_conninfo(
@@ -134,6 +152,10 @@ class PostgresContainer(ContainerServer):
             passfile=str(FOLDER / PASSFILE),
             application_name=name,
         )
+
+    def tools(self) -> ContainerTools:
+        """PostgreSQL's own programs, of its version, in its container."""
+        return ContainerTools(self._box)
 
     def stretch(self, files: Mapping[str, int], heads: Mapping[str, bytes]) -> None:
         """Make files of its data directory so long, by holes that take no room, and begin with these."""
@@ -187,6 +209,14 @@ class PostgresContainer(ContainerServer):
             ports=(PORT,),
             files=tuple(File(str(FOLDER / name), text.encode(), 0o600) for name, text in contents.items()),
         )
+
+    def _set_up(self) -> None:
+        with self.connect("postgres") as admin:
+            self.version = number_of(admin.info.server_version)
+            make_account(admin, self.account)
+            count_statements(admin)
+        with self.connect(self.account.database) as admin:
+            count_statements(admin)
 
     def _places(self) -> dict[str, Value]:
         """The settings that are this server's own."""
@@ -252,5 +282,6 @@ def _packed(content: bytes | None) -> str:
     return base64.b64encode(gzip.compress(content)).decode() if content else ""
 
 
-def _number(server_version: int) -> str:
+def number_of(server_version: int) -> str:
+    """A server's version as it is written."""
     return f"{server_version // 10_000}.{server_version % 10_000}"

@@ -1,0 +1,1 @@
+"""What the backup suite's probes find on real servers."""
