@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from pytest_prodready.findings import Rule
-from pytest_prodready.rules import backup, explain, failover, health, migration, pool, ssl
+from pytest_prodready.rules import backup, explain, failover, health, migration, migration_traffic, pool, ssl
 
 SUITES: Mapping[str, str] = MappingProxyType(
     {
@@ -23,7 +23,7 @@ SUITES: Mapping[str, str] = MappingProxyType(
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
         rule.id: rule
-        for suite in (ssl, pool, explain, failover, migration, backup, health)
+        for suite in (ssl, pool, explain, failover, migration, migration_traffic, backup, health)
         for rule in suite.RULES
     }
 )

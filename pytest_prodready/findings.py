@@ -59,6 +59,7 @@ class Capability(StrEnum):
     MIGRATION_COMMAND = "migration-command"  # [migration] tool or upgrade: what runs in production
     MIGRATION_HISTORY = "migration-history"  # its revisions can be listed
     MIGRATION_DOWNGRADE = "migration-downgrade"  # it has a way down
+    PREVIOUS_CODE = "previous-code"  # [migration] previous: the service as it was before the newest step
     MIGRATION_CHECK = "migration-check"  # its models can be held against the schema
     RESTORING = "restoring"  # what a backup is restored by can do no harm
     RTO = "rto"  # [backup] rto_s and database_gb

@@ -48,6 +48,7 @@ MISSING_LINES: dict[Capability, str] = {
     Capability.MIGRATION_COMMAND: '[migration]\nupgrade = "…"   # the command that migrates in production',
     Capability.MIGRATION_HISTORY: '[migration]\nrevisions = "…"   # prints them, the oldest first',
     Capability.MIGRATION_DOWNGRADE: '[migration]\ndowngrade = "…"   # to {revision}, or by one step',
+    Capability.PREVIOUS_CODE: '[migration]\nprevious = "…"   # the command of the service as it was before',
     Capability.MIGRATION_CHECK: (
         '[migration]\ncheck = "python manage.py makemigrations --check"   # fails when models differ'
     ),

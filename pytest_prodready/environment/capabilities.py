@@ -65,6 +65,7 @@ def _of_migration(settings: Settings) -> dict[Capability, bool]:
         Capability.MIGRATION_COMMAND: there and migration.runs_itself,
         Capability.MIGRATION_HISTORY: there and migration.has_history,
         Capability.MIGRATION_DOWNGRADE: there and migration.can_go_back,
+        Capability.PREVIOUS_CODE: there and migration.previous is not None,
         Capability.MIGRATION_CHECK: there and migration.can_check,
     }
 

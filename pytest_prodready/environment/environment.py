@@ -224,6 +224,31 @@ class Environment:
         ):
             yield Beside(empty, other)
 
+    @contextmanager
+    def copy_of(self, beside: Beside, name: str) -> Iterator[Beside]:
+        """A copy of such a database, and an instance for it; the original must be at rest."""
+        application, database = self.application, self.database
+        assert isinstance(application, StartedApplication)
+        assert database is not None
+        with (
+            copied(beside.database, name_beside(database.name, name)) as copy,
+            application.on_database(copy.name) as other,
+        ):
+            yield Beside(copy, other)
+
+    @contextmanager
+    def previous(self, beside: Beside) -> Iterator[ApplicationRole]:
+        """The service as [migration] previous starts it, on this database; ended on leaving."""
+        migration, application = self._settings.migration, beside.application
+        assert isinstance(application, StartedApplication)
+        assert migration.previous is not None
+        application.replaced_by(migration.previous, migration.previous_cwd)
+        application.start()
+        try:
+            yield application
+        finally:
+            application.stop(STOP_GRACE_S)
+
     def try_command(
         self, application: ApplicationRole, command: Command, within_s: float, progress: Progress
     ) -> Ran:

@@ -49,6 +49,7 @@ def check(settings: Settings) -> None:
     for allowed, texts in (
         (FOR_SERVICE, _service_texts(settings)),
         ((*FOR_SERVICE, *FOR_MIGRATIONS), _migration_texts(settings)),
+        (FOR_SERVICE, _previous_texts(settings)),
         (FOR_BACKUP, _backup_texts(settings)),
         (FOR_REQUESTS, _request_texts(settings)),
     ):
@@ -93,6 +94,11 @@ def _service_texts(settings: Settings) -> Iterator[tuple[str, str]]:
         yield f"service.env.{name}", value
     for number, command in enumerate(service.setup):
         yield f"service.setup[{number}]", command
+
+
+def _previous_texts(settings: Settings) -> Iterator[tuple[str, str]]:
+    if settings.migration.previous is not None:
+        yield "migration.previous", settings.migration.previous
 
 
 def _migration_texts(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -135,6 +136,11 @@ class StartedApplication(ABC):
     def on_database(self, name: str) -> AbstractContextManager[StartedApplication]:
         """An instance for another database of the same server, still to be started; ended on leaving."""
         return self._beside(of_database(self._recipe.values, name))
+
+    def replaced_by(self, command: str, cwd: Path | None) -> None:
+        """Be started by another command, in another folder where one is given, from the next start on."""
+        changes = {"command": command} | ({} if cwd is None else {"cwd": cwd})
+        self._recipe = replace(self._recipe, service=self._recipe.service.model_copy(update=changes))
 
     def on_server(
         self, database: Database, values: Mapping[str, str] = MappingProxyType({})

@@ -53,11 +53,12 @@ class Tool(Protocol):
 
 
 def tool_for(
-    environment: Environment, beside: Beside, settings: MigrationSettings, progress: Progress
+    environment: Environment, beside: Beside, settings: MigrationSettings, progress: Progress, at: str = ""
 ) -> Tool:
-    """The configured tool, for one database."""
+    """The configured tool, for one database; `at` is the revision that it has reached already."""
     if settings.files is not None:
-        return SqlFiles(beside, environment.service_folder / settings.files, settings.within_s, progress)
+        folder = environment.service_folder / settings.files
+        return SqlFiles(beside, folder, settings.within_s, progress, at)
     return Commands(environment, beside, as_commands(settings), progress)
 
 
@@ -145,9 +146,11 @@ class Commands:
 class SqlFiles:
     """SQL files in a folder; each is sent as one query, by the service's role, as golang-migrate does."""
 
-    def __init__(self, beside: Beside, folder: Path, within_s: float, progress: Progress) -> None:
+    def __init__(
+        self, beside: Beside, folder: Path, within_s: float, progress: Progress, at: str = ""
+    ) -> None:
         self._beside, self._folder, self._within_s, self._progress = beside, folder, within_s, progress
-        self._at: str = ""
+        self._at = at
 
     steps_by_name = True
 

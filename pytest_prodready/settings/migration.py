@@ -7,12 +7,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pytest_prodready.settings.base import Count, Seconds, Table
+from pytest_prodready.settings.base import Count, Seconds
+from pytest_prodready.settings.migration_traffic import MigrationTrafficSettings
 
 REVISION = "{revision}"  # in a command: the revision that it leads to
 
 
-class MigrationSettings(Table):
+class MigrationSettings(MigrationTrafficSettings):
     """[migration]: the tool by name, its commands, or a folder of SQL files; and the limits of the suite."""
 
     tool: Literal["alembic"] | None = None

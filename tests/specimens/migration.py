@@ -1,16 +1,16 @@
-"""Defects of migrations: the job board with a third revision that is done wrong, or a tool that is."""
+"""Defects of migrations: the job board with a fourth revision that is done wrong, or a tool that is."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from tests.specimens import Specimen, Swap
+from tests.specimens import Specimen, Swap, migration_traffic
 
 ENV = "migrations/env.py"
-THIRD = "migrations/versions/0003_third.py"
+FOURTH = "migrations/versions/0004_fourth.py"
 SEED = "{python} -m jobboard.seed --rows 500"
-MODELS = frozenset({"migration.models-match"})  # the models know nothing of the third revision
+MODELS = frozenset({"migration.models-match"})  # the models know nothing of the fourth revision
 NEWEST: Mapping[str, Any] = {"migration.steps": 1}
 REVISION = '''
 """A revision that is done wrong."""
@@ -42,7 +42,7 @@ def sql(*statements: str) -> str:
     return "\n".join(f"    op.execute({each!r})" for each in statements) or "    pass"
 
 
-def third(up: str, down: str, revision: str = "0003", before: str = "0002") -> str:
+def fourth(up: str, down: str, revision: str = "0004", before: str = "0003") -> str:
     """A revision with these bodies."""
     return REVISION.format(revision=revision, before=before, up=up, down=down)
 
@@ -54,7 +54,7 @@ def _forgetful(name: str, says: str, up: tuple[str, ...], *down: str) -> Specime
         breaks="migration.downgrade-undoes",
         says=says,
         also=MODELS | {"migration.round-trip"},
-        files={THIRD: third(sql(*up), sql(*down))},
+        files={FOURTH: fourth(sql(*up), sql(*down))},
         settings=NEWEST,
         still_passes=("migration.downgrade-runs", "migration.downgrade-keeps-data"),
     )
@@ -75,6 +75,19 @@ def _command(name: str, script: str, says: str) -> Specimen:
 
 
 SALARIED, UNSALARIED = "ALTER TABLE jobs ADD salary int", "ALTER TABLE jobs DROP salary"
+# A dump is restored with an empty search_path, so that the function doesn't find its table.
+HIDDEN = (
+    "CREATE TABLE kinds (kind text)",
+    "INSERT INTO kinds VALUES ('any')",
+    "CREATE FUNCTION any_kind(text) RETURNS boolean LANGUAGE plpgsql AS"
+    " 'BEGIN RETURN EXISTS (SELECT FROM kinds); END'",
+    "ALTER TABLE organisations ADD CONSTRAINT kinds_known CHECK (any_kind(name))",
+)
+UNHIDDEN = (
+    "ALTER TABLE organisations DROP CONSTRAINT kinds_known",
+    "DROP FUNCTION any_kind(text)",
+    "DROP TABLE kinds",
+)
 TRIGGER = (
     "CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
     "CREATE TRIGGER stamped BEFORE UPDATE ON jobs FOR EACH ROW EXECUTE FUNCTION stamp()",
@@ -86,7 +99,7 @@ SPECIMENS = (
         breaks="migration.single-head",
         says="2 heads: ",
         changes="alembic merge heads",
-        files={THIRD: third(sql("SELECT 1"), sql("SELECT 1"), before="0001")},
+        files={FOURTH: fourth(sql("SELECT 1"), sql("SELECT 1"), before="0001")},
         settings={
             "service.setup": ["{python} -m alembic upgrade heads", "{python} -m jobboard.seed --rows 500"]
         },
@@ -96,7 +109,7 @@ SPECIMENS = (
         breaks="migration.upgrades-from-empty",
         says='(psycopg.errors.NotNullViolation) column "salary" of relation "jobs" contains null values',
         also=MODELS,
-        files={THIRD: third(sql("ALTER TABLE jobs ADD salary int NOT NULL"), sql(UNSALARIED))},
+        files={FOURTH: fourth(sql("ALTER TABLE jobs ADD salary int NOT NULL"), sql(UNSALARIED))},
         settings=NEWEST,
         still_passes=("migration.single-head", "migration.twice-is-nothing"),
     ),
@@ -104,26 +117,26 @@ SPECIMENS = (
         name="migration-upgrade-deletes-rows",
         breaks="migration.upgrade-keeps-data",
         says="rows of public.applications lost",
-        files={THIRD: third(sql("DELETE FROM applications WHERE id % 2 = 0"), sql("SELECT 1"))},
+        files={FOURTH: fourth(sql("DELETE FROM applications WHERE id % 2 = 0"), sql("SELECT 1"))},
         settings=NEWEST,
         still_passes=("migration.upgrades-from-empty", "migration.models-match", "migration.round-trip"),
     ),
     Specimen(
         name="migration-irreversible",
         breaks="migration.downgrade-runs",
-        says="0003: ended with status 1: NotImplementedError",
+        says="0004: ended with status 1: NotImplementedError",
         changes="irreversible",
         also=MODELS,
-        files={THIRD: third(sql(SALARIED), "    raise NotImplementedError('no way')")},
+        files={FOURTH: fourth(sql(SALARIED), "    raise NotImplementedError('no way')")},
         settings=NEWEST,
         still_passes=("migration.upgrades-from-empty", "migration.upgrade-keeps-data"),
     ),
     Specimen(
         name="migration-downgrade-does-nothing",
         breaks="migration.downgrade-undoes",
-        says="0003: the downgrade changes nothing (left over: column public.jobs.salary)",
+        says="0004: the downgrade changes nothing (left over: column public.jobs.salary)",
         also=MODELS | {"migration.round-trip"},
-        files={THIRD: third(sql(SALARIED), sql())},
+        files={FOURTH: fourth(sql(SALARIED), sql())},
         settings=NEWEST,
         still_passes=("migration.downgrade-runs",),
     ),
@@ -156,7 +169,7 @@ SPECIMENS = (
         says='(psycopg.errors.DuplicateObject) type "mood" already exists',
         also=MODELS | {"migration.downgrade-undoes"},
         files={
-            THIRD: third(
+            FOURTH: fourth(
                 sql("CREATE TYPE mood AS ENUM ('good')", "ALTER TABLE jobs ADD mood mood"),
                 sql("ALTER TABLE jobs DROP mood"),
             )
@@ -169,7 +182,7 @@ SPECIMENS = (
         breaks="migration.downgrade-keeps-data",
         says="values of public.applications.cover_letter lost",
         files={
-            THIRD: third(
+            FOURTH: fourth(
                 sql("ALTER TABLE applications ALTER cover_letter DROP DEFAULT"),
                 sql(
                     "ALTER TABLE applications DROP cover_letter",
@@ -187,12 +200,12 @@ SPECIMENS = (
         breaks="migration.dropped-data-known",
         says="rows of public.archive dropped",
         files={
-            THIRD: third(sql("CREATE TABLE archive (id int, said text)"), sql("DROP TABLE archive")),
-            "migrations/versions/0004_fourth.py": third(
-                sql("DROP TABLE archive"), "    raise NotImplementedError", revision="0004", before="0003"
+            FOURTH: fourth(sql("CREATE TABLE archive (id int, said text)"), sql("DROP TABLE archive")),
+            "migrations/versions/0005_fifth.py": fourth(
+                sql("DROP TABLE archive"), "    raise NotImplementedError", revision="0005", before="0004"
             ),
         },
-        settings={"migration.steps": 2, "migration.irreversible": {"0004": "nobody reads the archive"}},
+        settings={"migration.steps": 2, "migration.irreversible": {"0005": "nobody reads the archive"}},
         still_passes=("migration.downgrade-runs", "migration.upgrade-keeps-data"),
     ),
     Specimen(
@@ -217,7 +230,7 @@ SPECIMENS = (
         breaks="migration.models-match",
         says="the check ended with status",
         changes="--autogenerate",
-        files={THIRD: third(sql(SALARIED), sql(UNSALARIED))},
+        files={FOURTH: fourth(sql(SALARIED), sql(UNSALARIED))},
         settings=NEWEST,
         still_passes=("migration.round-trip", "migration.twice-is-nothing"),
     ),
@@ -228,7 +241,7 @@ SPECIMENS = (
         changes="IF EXISTS",
         also=MODELS,
         files={
-            THIRD: third(
+            FOURTH: fourth(
                 CONCURRENTLY.format(
                     statements=(
                         "CREATE INDEX CONCURRENTLY jobs_one_idx ON jobs (description)",
@@ -248,12 +261,27 @@ SPECIMENS = (
         also=MODELS,
         swaps=(Swap(ENV, "SELECT pg_try_advisory_lock(hashtext('jobboard migrations'))", "SELECT true"),),
         files={
-            THIRD: third(
+            FOURTH: fourth(
                 CONCURRENTLY.format(statements=("CREATE INDEX CONCURRENTLY ON jobs (description)",)),
                 sql("DROP INDEX jobs_description_idx"),
             )
         },
         still_passes=("migration.failure-leaves-nothing",),
+    ),
+    Specimen(
+        name="migration-restore-fails",
+        breaks="migration.restore-leads-back",
+        says='relation "kinds" does not exist',
+        changes="by an unqualified name",
+        also=MODELS,
+        files={
+            FOURTH: fourth(sql(*HIDDEN), sql(*UNHIDDEN)),
+            "migrations/versions/0005_fifth.py": fourth(
+                sql(SALARIED), sql(UNSALARIED), revision="0005", before="0004"
+            ),
+        },
+        settings=NEWEST,
+        still_passes=("migration.round-trip",),
     ),
     _command("fails", "raise SystemExit(3)", "all at once: ended with status 3, and said nothing"),
     _command("hangs", "import time; time.sleep(999)", "all at once: did not end within 3 s"),
@@ -265,4 +293,5 @@ SPECIMENS = (
     _command(
         "asks", "input('Really? ')", "all at once: ended with status 1: EOFError: EOF when reading a line"
     ),
+    *migration_traffic.SPECIMENS,
 )

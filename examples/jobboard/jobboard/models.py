@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 # The migration that these models describe.
-REVISION = "0002"
+REVISION = "0003"
 
 JOB_STATUSES = ("draft", "open", "closed")
 STAGES = ("applied", "screening", "interview", "offer", "hired", "rejected")
@@ -65,6 +65,7 @@ class Job(Base):
     __tablename__ = "jobs"
     __table_args__ = (
         CheckConstraint("status IN ('draft', 'open', 'closed')", name="status"),
+        CheckConstraint("title <> ''", name="title"),
         Index("jobs_organisation_id_idx", "organisation_id"),
         # Each list is read newest first: what it filters by leads, what it is ordered by follows, so that a
         # page is a short backward scan of one index.

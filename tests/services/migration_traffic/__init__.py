@@ -1,0 +1,1 @@
+"""Tests of a migration under traffic on a real server."""
