@@ -61,10 +61,9 @@ def _name(repeat: Repeat) -> str:
 
 
 def _words(repeat: Repeat) -> str:
-    place = f" ({repeat.code})" if repeat.code else ""
     parent = repeat.table.removeprefix("public.") or "its parent"
     few = f"{repeat.few_calls} times on {repeat.few_rows} rows of {parent}"
-    return f"{_name(repeat)}{place}: {few}, {repeat.many_calls} times on {repeat.many_rows}"
+    return f"{_name(repeat)}: {few}, {repeat.many_calls} times on {repeat.many_rows}"
 
 
 def _fixed(repeat: Repeat) -> str:
@@ -73,8 +72,7 @@ def _fixed(repeat: Repeat) -> str:
 
 def _change(repeat: Repeat) -> str:
     parent = f" with {short(repeat.parent)}" if repeat.parent else ""
-    place = f" in {repeat.code}" if repeat.code else ""
     return (
         f"fetch them together{parent}: a JOIN, or one WHERE … = ANY($1) for all rows (an ORM's joined or"
-        f" select-in loading), instead of {short(repeat.text)} for each{place}"
+        f" select-in loading), instead of {short(repeat.text)} for each"
     )
