@@ -209,7 +209,8 @@ def _unexplained(seen: Seen, folder: Path) -> Iterator[str]:
     """A statement that only reads and still could not be run is never passed over in silence."""
     for plan in seen.plans:
         if plan.error and not seen.writes:
-            yield f"  not judged: {_place(_statement(seen, folder))}: {shortened(seen.text)}\n      {plan.error}"
+            place = _place(_statement(seen, folder))
+            yield f"  not judged: {place}: {shortened(seen.text)}\n      {plan.error}"
 
 
 def _left_out(statement: Statement) -> Iterator[str]:

@@ -114,7 +114,7 @@ def test_a_good_service_is_ready(language: str, tmp_path: Path) -> None:
     run = gate(language, tmp_path, *RULES, *EXPLAIN_RULES)
     assert run.verdicts == dict.fromkeys((*RULES, *EXPLAIN_RULES), "passed"), run.output
     assert run.code == 0, run.output
-    # Node's pg prepares nothing; pgx does from the first run on, and psycopg once a connection has run it often.
+    # Node's pg prepares nothing; pgx does at once, and psycopg once a connection has run it often.
     prepares = "no statement is prepared" not in run.finding("explain.generic-plan")["summary"]
     assert prepares == (language != "node"), run.output
 

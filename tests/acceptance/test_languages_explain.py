@@ -1,4 +1,4 @@
-"""What a service in another language asks its database, seen from outside: each slow way fails its own rule."""
+"""What a service in Go asks its database, seen from outside: each slow way fails its own rule."""
 
 from __future__ import annotations
 
