@@ -40,7 +40,14 @@ def rows_examined(seen: Plans, limits: ExplainSettings) -> Finding:
     problems = [problem for each in analyzed(seen) if (problem := _examines(each, seen, limits))]
     worst = max((_ratio(each.root)[0] for each in analyzed(seen)), default=0.0)
     number = counted(len(statements_of(seen, rows=True)), "statement")
-    return concluded(rule, seen, problems, f"{number}; at most {count(worst)} rows examined for one", details)
+    return concluded(
+        rule,
+        seen,
+        problems,
+        f"{number}; at most {count(worst)} rows examined for one",
+        details,
+        limits=limits,
+    )
 
 
 def _ratio(root: Node) -> tuple[float, float, float]:
@@ -106,7 +113,7 @@ def no_large_seq_scan(seen: Plans, limits: ExplainSettings) -> Finding:
     number = counted(len(statements_of(seen, rows=False)), "statement")
     note = f"; {', '.join(dict.fromkeys(whole))}, which no index makes cheaper" if whole else ""
     passed = f"{number}, none of them scans a large table for a part of it{note}"
-    return concluded(rule, seen, problems, passed, details, rows=False)
+    return concluded(rule, seen, problems, passed, details, limits=limits, rows=False)
 
 
 def _large_scans(each: Judged, seen: Plans, limits: ExplainSettings) -> Iterator[tuple[Place, float]]:
@@ -195,7 +202,7 @@ def no_repeated_scan(seen: Plans, limits: ExplainSettings) -> Finding:
     ]
     number = counted(len(statements_of(seen, rows=False)), "statement")
     passed = f"{number}, none of them scans a table more than {limits.loops:,} times"
-    return concluded(rule, seen, problems, passed, details, rows=False)
+    return concluded(rule, seen, problems, passed, details, limits=limits, rows=False)
 
 
 def _times(each: Judged, place: Place) -> float:
