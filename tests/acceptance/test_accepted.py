@@ -1,4 +1,4 @@
-"""A statement that has to be as it is: accepted for one rule, told in its summary, and nothing else with it."""
+"""A statement that has to be as it is: accepted for one rule, told in its summary, and nothing else."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def gate(folder: Path, statement: str, *arguments: str) -> GateRun:
 
 
 def test_a_statement_is_accepted(tmp_path: Path) -> None:
-    """The rule passes but for it; an entry that fits no statement, or several, accepts nothing and says so."""
+    """The rule passes but for it; an entry that fits no statement, or several, accepts nothing."""
     run = gate(tmp_path, STATEMENT)
     finding = run.finding(RULE)
     assert (run.code, finding["verdict"]) == (0, "passed"), run.output
