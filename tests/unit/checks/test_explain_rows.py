@@ -224,6 +224,14 @@ def test_planned_repeated_scans() -> None:
             Verdict.UNVERIFIED,
             "statistics alone tell no rows",
         ),
+        (  # the server logged how it checked a foreign key, on whatever rows there were
+            seen(
+                statement(explained(unrun(FILTERED), data="statistics")),
+                statement(scan("Index Scan"), text="SELECT 1 FOR KEY SHARE", nested=True),
+            ),
+            Verdict.UNVERIFIED,
+            "statistics alone tell no rows",
+        ),
     ],
 )
 def test_nothing_to_judge(plans: Plans, verdict: Verdict, says: str) -> None:
