@@ -81,9 +81,7 @@ class Window:
     planned: tuple[Planned, ...]
     missed: tuple[Missed, ...]
     texts: Mapping[int, str] = field(default_factory=dict)  # normalised, by query id
-    prepared: frozenset[int] = (
-        frozenset()
-    )  # query ids that were prepared by name, in this window or elsewhere
+    prepared: frozenset[int] = frozenset()  # query ids prepared by name on any connection so far
 
     def text_of(self, run: Run | Planned) -> str:
         """The statement with its constants left out, where the server knows it so."""
@@ -147,7 +145,8 @@ class Capture:
             return ()
         log = self._log_with(f"{marks[-1].mark} ends")
         found = tuple(entries(log))
-        named = frozenset(run.query_id for each in self._own(found) if (run := as_run(each)) and run.name)
+        runs = (as_run(each) for each in self._own(found) if each.query_id)
+        named = frozenset(run.query_id for run in runs if run is not None and run.name)
         return tuple(self._read(marked, found, named) for marked in marks)
 
     def _log_with(self, mark: str) -> str:
