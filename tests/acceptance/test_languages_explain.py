@@ -1,4 +1,4 @@
-"""What a service in Go asks its database, seen from outside: each slow way fails its own rule."""
+"""What a service asks its database, seen from outside: each slow way fails its own rule, in any language."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from tests.gate import node_ids, run_gate
 from tests.languages import build, missing
 from tests.specimens import Swap
 
-LANGUAGE = "go"
 SOUND = ("explain.statements-captured", "explain.no-repeated-scan", "explain.sequences-last")
 
 
@@ -30,6 +29,7 @@ class Slow:
     """Defects that have nothing to do with each other: one run of the gate tells them apart."""
 
     name: str
+    language: str
     blamed: tuple[Blamed, ...]
     swaps: tuple[Swap, ...]
     more: str = ""  # a folder with further files of the service
@@ -43,6 +43,7 @@ def request(name: str, path: str) -> str:
 SERVICES = (
     Slow(
         "jobs",
+        "go",
         blamed=(
             Blamed(
                 "a filter without an index",
@@ -89,6 +90,7 @@ SERVICES = (
     ),
     Slow(
         "archive",
+        "go",
         blamed=(
             Blamed(
                 "a function on an indexed column",
@@ -157,15 +159,42 @@ SERVICES = (
         ),
         more="slow",
     ),
+    # psycopg prepares on each connection of its pool what that one has run often, and the pool goes round.
+    Slow(
+        "prepared-by-a-pool",
+        "gunicorn",
+        blamed=(
+            Blamed(
+                "a plan for any parameter, of a statement that each connection prepares for itself",
+                "explain.generic-plan",
+                says="kind = $1 ORDER BY id DESC LIMIT $2: from its sixth run on a generic plan of",
+                changes="plan_cache_mode = force_custom_plan",
+            ),
+        ),
+        swaps=(
+            Swap(
+                "service.py",
+                '@app.get("/jobs/<int:job_id>")\n',
+                '@app.get("/archive/kind")\n'
+                "def list_archive():\n"
+                '    query = "SELECT id, title FROM archive WHERE kind = %s ORDER BY id DESC LIMIT 20"\n'
+                '    return {"archived": rows(query, ("rare",))}\n\n\n'
+                '@app.get("/jobs/<int:job_id>")\n',
+            ),
+            Swap("prodready.toml", '../prepare.py"]', '../prepare.py", "{python} archive.py"]'),
+            Swap("prodready.toml", "[explain]\n", f"{request('kind', '/archive/kind')}[explain]\n"),
+        ),
+        more="slow",
+    ),
 )
 
 
 @pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
 def test_each_slow_way_fails_its_rule(service: Slow, tmp_path: Path) -> None:
     """The gate names the statement or the index, and what to change; what is sound still passes."""
-    if why := missing(LANGUAGE):
-        pytest.skip(f"the {LANGUAGE} service can't be made here: {why}")
-    built = build(LANGUAGE, tmp_path, service.swaps, service.more)
+    if why := missing(service.language):
+        pytest.skip(f"the {service.language} service can't be made here: {why}")
+    built = build(service.language, tmp_path, service.swaps, service.more)
     ids = node_ids()
     rules = dict.fromkeys([*(each.rule for each in service.blamed), *SOUND])
     run = run_gate(built, "--prodready-backend=processes", *(ids[rule] for rule in rules))
