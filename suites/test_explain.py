@@ -85,15 +85,15 @@ def test_generic_plan_as_good(plans: Plans, limits: Settings, conclude: Conclude
 
 
 @proves("explain.no-spill")
-def test_no_spill(plans: Plans, conclude: Conclude) -> None:
+def test_no_spill(plans: Plans, limits: Settings, conclude: Conclude) -> None:
     """No sort, hash or aggregate of a request goes to disk."""
-    conclude(explain_nodes.no_spill(plans))
+    conclude(explain_nodes.no_spill(plans, limits.explain))
 
 
 @proves("explain.no-lossy-bitmap")
-def test_no_lossy_bitmap(plans: Plans, conclude: Conclude) -> None:
+def test_no_lossy_bitmap(plans: Plans, limits: Settings, conclude: Conclude) -> None:
     """No bitmap outgrows the memory that it may take."""
-    conclude(explain_nodes.no_lossy_bitmap(plans))
+    conclude(explain_nodes.no_lossy_bitmap(plans, limits.explain))
 
 
 @proves("explain.index-only-scans")

@@ -20,7 +20,7 @@ from pytest_prodready.checks.explain_words import (
     statements_of,
     unknown,
 )
-from pytest_prodready.findings import Finding
+from pytest_prodready.findings import Finding, Verdict
 from pytest_prodready.probes.plan_baseline import Baseline
 from pytest_prodready.probes.plan_text import named
 from pytest_prodready.probes.plan_tree import Node
@@ -56,9 +56,10 @@ def buffers_within_budget(seen: Plans, limits: ExplainSettings, baseline: Baseli
     problems = [
         problem for each in analyzed(seen) if (problem := _over(each, seen, limits, baseline, bool(other)))
     ]
-    if other and not problems and len(declared) < len(analyzed(seen)):
+    finding = concluded(rule, seen, problems, _within(seen, declared, baseline), details, limits=limits)
+    if other and finding.verdict is Verdict.PASSED and len(declared) < len(analyzed(seen)):
         return rule.inconclusive(other, change=_update(baseline), **details)
-    return concluded(rule, seen, problems, _within(seen, declared, baseline), details)
+    return finding
 
 
 def _limit(limits: ExplainSettings, baseline: Baseline) -> str:
@@ -144,7 +145,7 @@ def generic_plan_as_good(seen: Plans, limits: ExplainSettings) -> Finding:
     note = f"; PostgreSQL reckons the generic plan dearer and won't take it: {listed(kept)}" if kept else ""
     number = counted(len({custom.statement.text for custom, _ in pairs}), "prepared statement")
     passed = f"{number}, each with a generic plan that is as good" if pairs else _none(seen)
-    return concluded(rule, seen, problems, f"{passed}{note}", details)
+    return concluded(rule, seen, problems, f"{passed}{note}", details, limits=limits)
 
 
 def _none(seen: Plans) -> str:

@@ -60,7 +60,9 @@ def estimates_hold(seen: Plans, limits: ExplainSettings) -> Finding:
     advice = [f"{who(each)}: {_words(node)}" for each, node in wrong]
     number = counted(len(statements_of(seen, rows=True)), "statement")
     note = f"; worth a look: {listed(advice)}" if advice else ""
-    return concluded(rule, seen, problems, f"{number}, none of them estimated far off{note}", details)
+    return concluded(
+        rule, seen, problems, f"{number}, none of them estimated far off{note}", details, limits=limits
+    )
 
 
 def error(node: Node) -> float:

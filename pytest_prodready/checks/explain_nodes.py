@@ -30,7 +30,7 @@ KIB = {None: 1 / 1024, "kB": 1, "MB": 1024, "GB": 1024 * 1024}
 ROW_OVERHEAD = 24  # bytes that each row takes in a sort, besides its columns
 
 
-def no_spill(seen: Plans) -> Finding:
+def no_spill(seen: Plans, limits: ExplainSettings) -> Finding:
     """No sort, hash or aggregate of a statement goes to disk."""
     rule = RULES["explain.no-spill"]
     memory = f" with work_mem {seen.settings['work_mem']}" if "work_mem" in seen.settings else ""
@@ -44,7 +44,7 @@ def no_spill(seen: Plans) -> Finding:
     ]
     number = counted(len(statements_of(seen, rows=False)), "statement")
     passed = f"{number}, none of them writes a temporary file{memory}"
-    return concluded(rule, seen, problems, passed, details, rows=False)
+    return concluded(rule, seen, problems, passed, details, limits=limits, rows=False)
 
 
 def _spilled(root: Node) -> Iterator[tuple[Node, str, float]]:
@@ -94,7 +94,7 @@ def _less_or_more(each: Judged, seen: Plans, node: Node, kib: float) -> str:
     return f"{order}sort or hash fewer rows and columns (LIMIT, WHERE, no SELECT *), or {more}"
 
 
-def no_lossy_bitmap(seen: Plans) -> Finding:
+def no_lossy_bitmap(seen: Plans, limits: ExplainSettings) -> Finding:
     """No bitmap outgrows work_mem, so that whole pages are looked through again."""
     rule = RULES["explain.no-lossy-bitmap"]
     details: dict[str, Any] = {"limit": "no lossy page"}
@@ -107,7 +107,9 @@ def no_lossy_bitmap(seen: Plans) -> Finding:
         if node.number("Lossy Heap Blocks") > 0
     ]
     number = counted(len(statements_of(seen, rows=True)), "statement")
-    return concluded(rule, seen, problems, f"{number}, none of them with a lossy bitmap", details)
+    return concluded(
+        rule, seen, problems, f"{number}, none of them with a lossy bitmap", details, limits=limits
+    )
 
 
 def _lossy(each: Judged, seen: Plans, node: Node) -> Problem:
@@ -146,7 +148,7 @@ def heap_fetches(seen: Plans, limits: ExplainSettings) -> Finding:
         else ""
     )
     passed = f"{number} with {counted(len(scans), 'index-only scan')}{most}"
-    return concluded(rule, seen, problems, passed, details)
+    return concluded(rule, seen, problems, passed, details, limits=limits)
 
 
 def _fetched(node: Node) -> float:

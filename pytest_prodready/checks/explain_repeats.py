@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pytest_prodready.catalogue import RULES
+from pytest_prodready.checks.explain_accepted import accepted
 from pytest_prodready.checks.explain_words import counted, listed, short
 from pytest_prodready.findings import Finding
 from pytest_prodready.probes.plans import Plans, Repeat
@@ -26,13 +27,15 @@ def no_n_plus_one(seen: Plans, limits: ExplainSettings) -> Finding:
     if not seen.asked or not seen.statements:
         return rule.inconclusive("no statement was captured", **details)
     repeated = [each for each in seen.repeats if max(each.calls, each.many_calls) >= limits.repeats]
+    fine = accepted(rule, seen, limits, (each.text for each in repeated if each.doubt or grows(each)))
+    repeated = [each for each in repeated if each.text not in fine.texts]
     growing = [each for each in repeated if not each.doubt and grows(each)]
     if growing:
         change = "; ".join(dict.fromkeys(map(_change, growing)))
-        return rule.failed(listed(map(_words, growing)), change=change, **details)
+        return rule.failed(f"{listed(map(_words, growing))}{fine.note}", change=change, **details)
     if doubtful := [each for each in repeated if each.doubt]:
         words = [f"{_name(each)} {each.calls} times, and {each.doubt}" for each in doubtful]
-        return rule.inconclusive(listed(words), **details)
+        return rule.inconclusive(f"{listed(words)}{fine.note}", **details)
     largest = max(each.rows for each in seen.asked)
     if not repeated and largest < limits.repeats:
         return rule.inconclusive(
@@ -44,7 +47,8 @@ def no_n_plus_one(seen: Plans, limits: ExplainSettings) -> Finding:
     constant = f"; a fixed number of times: {listed(map(_fixed, repeated))}" if repeated else ""
     requests = counted(len(seen.asked), "request")
     return rule.passed(
-        f"{requests}, none of them repeats a statement for each row of up to {largest}{constant}", **details
+        f"{requests}, none of them repeats a statement for each row of up to {largest}{constant}{fine.note}",
+        **details,
     )
 
 
@@ -61,10 +65,9 @@ def _name(repeat: Repeat) -> str:
 
 
 def _words(repeat: Repeat) -> str:
-    place = f" ({repeat.code})" if repeat.code else ""
     parent = repeat.table.removeprefix("public.") or "its parent"
     few = f"{repeat.few_calls} times on {repeat.few_rows} rows of {parent}"
-    return f"{_name(repeat)}{place}: {few}, {repeat.many_calls} times on {repeat.many_rows}"
+    return f"{_name(repeat)}: {few}, {repeat.many_calls} times on {repeat.many_rows}"
 
 
 def _fixed(repeat: Repeat) -> str:
@@ -73,8 +76,7 @@ def _fixed(repeat: Repeat) -> str:
 
 def _change(repeat: Repeat) -> str:
     parent = f" with {short(repeat.parent)}" if repeat.parent else ""
-    place = f" in {repeat.code}" if repeat.code else ""
     return (
         f"fetch them together{parent}: a JOIN, or one WHERE … = ANY($1) for all rows (an ORM's joined or"
-        f" select-in loading), instead of {short(repeat.text)} for each{place}"
+        f" select-in loading), instead of {short(repeat.text)} for each"
     )

@@ -40,7 +40,14 @@ def rows_examined(seen: Plans, limits: ExplainSettings) -> Finding:
     problems = [problem for each in analyzed(seen) if (problem := _examines(each, seen, limits))]
     worst = max((_ratio(each.root)[0] for each in analyzed(seen)), default=0.0)
     number = counted(len(statements_of(seen, rows=True)), "statement")
-    return concluded(rule, seen, problems, f"{number}; at most {count(worst)} rows examined for one", details)
+    return concluded(
+        rule,
+        seen,
+        problems,
+        f"{number}; at most {count(worst)} rows examined for one",
+        details,
+        limits=limits,
+    )
 
 
 def _ratio(root: Node) -> tuple[float, float, float]:
@@ -82,6 +89,8 @@ def _instead(each: Judged, seen: Plans, node: Node) -> str:
     if node.index and node.text("Filter") and "CREATE INDEX" not in change:
         return (
             f"{node.index} gives the order and not the filter; {change}, followed by the columns of the order"
+            "; where the planner passes such an index by, it takes the rows for evenly spread: SET"
+            " random_page_cost as your disks have it (1.1 for SSDs), or sort by an expression (id + 0)"
         )
     return change
 
@@ -106,7 +115,7 @@ def no_large_seq_scan(seen: Plans, limits: ExplainSettings) -> Finding:
     number = counted(len(statements_of(seen, rows=False)), "statement")
     note = f"; {', '.join(dict.fromkeys(whole))}, which no index makes cheaper" if whole else ""
     passed = f"{number}, none of them scans a large table for a part of it{note}"
-    return concluded(rule, seen, problems, passed, details, rows=False)
+    return concluded(rule, seen, problems, passed, details, limits=limits, rows=False)
 
 
 def _large_scans(each: Judged, seen: Plans, limits: ExplainSettings) -> Iterator[tuple[Place, float]]:
@@ -195,7 +204,7 @@ def no_repeated_scan(seen: Plans, limits: ExplainSettings) -> Finding:
     ]
     number = counted(len(statements_of(seen, rows=False)), "statement")
     passed = f"{number}, none of them scans a table more than {limits.loops:,} times"
-    return concluded(rule, seen, problems, passed, details, rows=False)
+    return concluded(rule, seen, problems, passed, details, limits=limits, rows=False)
 
 
 def _times(each: Judged, place: Place) -> float:

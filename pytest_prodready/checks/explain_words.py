@@ -7,10 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_prodready.checks.explain_accepted import accepted
 from pytest_prodready.findings import Finding, Rule
 from pytest_prodready.probes.plan_text import figured
 from pytest_prodready.probes.plan_tree import Node
 from pytest_prodready.probes.plans import Explained, Mode, Plans, Statement
+from pytest_prodready.settings import ExplainSettings
 
 NAMED = 3  # problems in one line; the others are in the evidence
 LONGEST = 100  # of a statement in a line
@@ -74,9 +76,11 @@ def unknown(rule: Rule, plans: Plans, details: Mapping[str, Any], *, rows: bool 
     every = judged(plans)
     if not every:
         return rule.inconclusive(f"no statement has a plan: {_first_reason(plans)}", **details)
-    if not rows or any(each.analyzed for each in every):
+    # What a function or a constraint runs was run while the service was asked, on whatever rows there were.
+    own = [each for each in every if not each.statement.nested] or list(every)
+    if not rows or any(each.analyzed for each in own):
         return None
-    if all(each.explained.data == "statistics" for each in every):
+    if all(each.explained.data == "statistics" for each in own):
         return rule.unverified(
             "production's statistics alone tell no rows: add [explain] seed or rows", **details
         )
@@ -99,10 +103,13 @@ def concluded(  # noqa: PLR0913 (the parts of a finding)
     passed: str,
     details: Mapping[str, Any],
     *,
+    limits: ExplainSettings,
     rows: bool = True,
 ) -> Finding:
-    """Failed with these problems, or passed with what was looked at; what wasn't is said."""
-    note = _left_out(plans, rows=rows)
+    """Failed with these problems, or passed with what was looked at; what wasn't is said, or was accepted."""
+    fine = accepted(rule, plans, limits, (each.judged.statement.text for each in problems))
+    problems = [each for each in problems if each.judged.statement.text not in fine.texts]
+    note = f"{fine.note}{_left_out(plans, rows=rows)}"
     details = {**details, "evidence": evidence(trees=[tree(each) for each in problems])}
     if not problems:
         return rule.passed(f"{passed}{note}", **details)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pytest_prodready.catalogue import RULES
 from pytest_prodready.findings import Finding, Rule
-from pytest_prodready.probes.impostor import Attempt, Stage
+from pytest_prodready.probes.impostor_attempts import Attempt, Stage, tell
 from pytest_prodready.probes.impostor_disguises import POSTGRES_CASES, REDIS_CASES, Case
 from pytest_prodready.probes.ssl_engine import EngineTrust
 from pytest_prodready.probes.ssl_play import CaseSeen, Impersonation
@@ -105,6 +105,11 @@ def _doubt(who: str, seen: Impersonation, cases: Sequence[Case]) -> str:
         worst = _worst(seen.of(case))
         if worst is None or not worst.stage.met:
             return f"{who} made no connection to a server with {case}{_why(seen)}"
+        if not tell(_attempts(seen.of(case))):
+            return (
+                f"{who} met a server with {case}, and {_unfinished(worst)}: refused, or only out of time?"
+                f"{_why(seen)}"
+            )
     return ""
 
 
@@ -120,9 +125,16 @@ def _why(seen: Impersonation) -> str:
     return ""
 
 
+def _unfinished(attempt: Attempt) -> str:
+    return "hung up once without a word" if attempt.finished else "was still at it when the time was over"
+
+
+def _attempts(seen: CaseSeen | None) -> tuple[Attempt, ...]:
+    return seen.attempts if seen else ()
+
+
 def _worst(seen: CaseSeen | None) -> Attempt | None:
-    attempts = seen.attempts if seen else ()
-    return max(attempts, key=lambda attempt: (attempt.stage.rank, attempt.reason), default=None)
+    return max(_attempts(seen), key=lambda attempt: (attempt.stage.rank, attempt.reason), default=None)
 
 
 def _refusal(attempt: Attempt | None) -> str:

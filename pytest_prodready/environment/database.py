@@ -110,6 +110,11 @@ class Database:
         with kept.lent(within_s=within_s) as connection:
             yield connection
 
+    def superuser(self, timeout_s: float) -> Connection:
+        """A superuser's connection of its own to a server of ours, for statements that take their time."""
+        assert self.server is not None
+        return self.server.connect(self.name, timeout_s=timeout_s)
+
     def backends(self) -> tuple[Backend, ...]:
         """All connections of the service's role."""
         with self.admin() as admin:

@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import BinaryIO
 
-READ_BACK = 64 * 1024
+READ_BACK = 64 * 1024  # at first; more where the lines are long
+MOST_READ_BACK = 4 * 1024 * 1024
 
 
 def tail(file: Path, lines: int = 20) -> str:
-    """The last lines of a log, however long it is; empty when there is none."""
+    """The last lines of a log, of its last 4 MiB; empty when there is none."""
     try:
         with file.open("rb") as log:
-            log.seek(0, 2)
-            log.seek(max(0, log.tell() - READ_BACK))
-            text = log.read().decode(errors="replace")
+            text = _end(log, lines).decode(errors="replace")
     except OSError:
         return ""
     return "\n".join(text.splitlines()[-lines:])
 
 
+def _end(log: BinaryIO, lines: int) -> bytes:
+    """As much of the end as holds so many lines, from the beginning of one."""
+    size, length = log.seek(0, 2), READ_BACK
+    while length < size:
+        log.seek(size - length)
+        # What is left of a line may end in half a password, which nobody would know as one.
+        end = log.read(length).partition(b"\n")[2]
+        if end.count(b"\n") >= lines or length >= MOST_READ_BACK:
+            return end
+        length *= 2
+    log.seek(0)
+    return log.read(size)
+
+
 def last_lines(text: str, lines: int) -> str:
     """The last lines of a log that isn't in a file."""
-    return "\n".join(text[-READ_BACK:].splitlines()[-lines:])
+    if len(text) > MOST_READ_BACK:
+        text = text[-MOST_READ_BACK:].partition("\n")[2]
+    return "\n".join(text.splitlines()[-lines:])
 
 
 def write_private(file: Path, text: str) -> None:

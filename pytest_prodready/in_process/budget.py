@@ -34,7 +34,7 @@ LIMITS: Mapping[str, Check] = {
     "seq_scan": no_large_seq_scan,
     "loops": no_repeated_scan,
     "estimate_error": estimates_hold,
-    "spill": lambda seen, limits: no_spill(seen),
+    "spill": no_spill,
 }
 OFF = ("seq_scan", "spill")  # what may only be forbidden
 BELONGS = {
@@ -123,8 +123,12 @@ def _statement(seen: Seen, folder: Path) -> Statement:
         plans=tuple(seen.plans),
         skipped=seen.why,
         milliseconds=seen.slowest_s * 1000,
-        code=sources[0].name,
     )
+
+
+def _place(statement: Statement) -> str:
+    """The line that runs it most often."""
+    return statement.sources[0].name
 
 
 def _plain(name: str) -> str:
@@ -205,14 +209,15 @@ def _unexplained(seen: Seen, folder: Path) -> Iterator[str]:
     """A statement that only reads and still could not be run is never passed over in silence."""
     for plan in seen.plans:
         if plan.error and not seen.writes:
-            yield f"  not judged: {_statement(seen, folder).code}: {shortened(seen.text)}\n      {plan.error}"
+            place = _place(_statement(seen, folder))
+            yield f"  not judged: {place}: {shortened(seen.text)}\n      {plan.error}"
 
 
 def _left_out(statement: Statement) -> Iterator[str]:
     why = statement.skipped or next((plan.error for plan in statement.plans if plan.error), "")
     if why and not any(_reads_nothing(plan) for plan in statement.plans):
         done = "only planned" if any(plan.plan for plan in statement.plans) else "not judged"
-        yield f"  {done}: {statement.code}: {shortened(statement.text)}\n      {why}"
+        yield f"  {done}: {_place(statement)}: {shortened(statement.text)}\n      {why}"
 
 
 def _reads_nothing(plan: Explained) -> bool:

@@ -8,9 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
-import psycopg
 from psycopg import sql
 
 from pytest_prodready.environment.database import Database
@@ -65,6 +63,10 @@ BUSY = """
     SELECT count(*) FROM pg_stat_activity
     WHERE datname = %s AND usename <> %s AND backend_type = 'client backend' AND state <> 'idle'
 """
+CONNECTIONS = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = %s AND usename <> %s AND backend_type = 'client backend'
+"""
 FORGOTTEN = "SELECT dealloc FROM pg_stat_statements_info"
 Key = tuple[str, int, bool]  # database, query id, sent by a client
 
@@ -79,6 +81,7 @@ class Window:
     planned: tuple[Planned, ...]
     missed: tuple[Missed, ...]
     texts: Mapping[int, str] = field(default_factory=dict)  # normalised, by query id
+    prepared: frozenset[int] = frozenset()  # query ids prepared by name on any connection so far
 
     def text_of(self, run: Run | Planned) -> str:
         """The statement with its constants left out, where the server knows it so."""
@@ -142,7 +145,9 @@ class Capture:
             return ()
         log = self._log_with(f"{marks[-1].mark} ends")
         found = tuple(entries(log))
-        return tuple(self._read(marked, found) for marked in marks)
+        runs = (as_run(each) for each in self._own(found) if each.query_id)
+        named = frozenset(run.query_id for run in runs if run is not None and run.name)
+        return tuple(self._read(marked, found, named) for marked in marks)
 
     def _log_with(self, mark: str) -> str:
         """The log, once it has come as far as this mark."""
@@ -155,17 +160,21 @@ class Capture:
         wait_until(time.monotonic() + LOGGED_WITHIN_S, told, every_s=0.05)
         return seen[0]
 
-    def _read(self, marked: _Marked, found: Sequence[Entry]) -> Window:
+    def _own(self, found: Iterable[Entry]) -> list[Entry]:
+        """What the service did in this database."""
+        return [each for each in found if each.user != SUPERUSER and each.database == self._database.name]
+
+    def _read(self, marked: _Marked, found: Sequence[Entry], named: frozenset[int]) -> Window:
         texts = {key[1]: without_prepare(text) for key, (text, _) in marked.after.items()}
         inside = _between(found, marked.mark)
         if inside is None:
             lost = Missed(marked.name, "", 0, "the server's log doesn't hold its beginning and end")
             return Window(marked.name, marked.answer, (), (), (lost,), texts)
-        own = [each for each in inside if each.user != SUPERUSER and each.database == self._database.name]
+        own = self._own(inside)
         runs = tuple(run for each in own if (run := as_run(each)) is not None)
         planned = tuple(plan for each in own if (plan := as_planned(each)) is not None)
         missed = tuple(self._missed(marked, runs, planned))
-        return Window(marked.name, marked.answer, runs, planned, missed, texts)
+        return Window(marked.name, marked.answer, runs, planned, missed, texts, named)
 
     def _missed(self, marked: _Marked, runs: Iterable[Run], planned: Iterable[Planned]) -> Iterator[Missed]:
         """What the counters know and the log doesn't."""
@@ -208,6 +217,12 @@ class Capture:
             rows = admin.execute(COUNTERS, (SUPERUSER,)).fetchall()
         return {(name, query_id, outer): (text, calls) for name, query_id, outer, text, calls in rows}
 
+    def connections(self) -> int:
+        """How many connections the service has to this database."""
+        with self._database.admin(database="postgres") as admin:
+            row = admin.execute(CONNECTIONS, (self._database.name, SUPERUSER)).fetchone()
+        return 0 if row is None else int(row[0])
+
     def forgotten(self) -> int:
         """How often the server has dropped the counters of rare statements to make room."""
         with self._database.admin(database="postgres") as admin:
@@ -225,9 +240,3 @@ def _why(outer: bool) -> str:
     if outer:
         return "the server counted it and its log doesn't tell it: several statements in one message?"
     return "the server counted it and its log doesn't tell it: it was run by a function"
-
-
-def connect(database: Database, timeout_s: float) -> psycopg.Connection[Any]:
-    """A superuser's connection to the database, for statements that take their time."""
-    assert database.server is not None
-    return database.server.connect(database.name, timeout_s=timeout_s)

@@ -15,7 +15,7 @@ from pytest_prodready.environment.environment import Environment
 from pytest_prodready.environment.ran import Command
 from pytest_prodready.environment.rows import generate
 from pytest_prodready.environment.statistics import inject, unsupported
-from pytest_prodready.probes.capture import Capture, Window, connect
+from pytest_prodready.probes.capture import Capture, Window
 from pytest_prodready.probes.explain_terms import Connection, terms
 from pytest_prodready.probes.explaining import with_plans
 from pytest_prodready.probes.health import wait_until
@@ -28,7 +28,8 @@ from pytest_prodready.probes.traffic import Traffic, new_token
 from pytest_prodready.settings import Request, Settings
 
 DEADLINE_S = 30.0  # of a request while every statement is analysed and logged
-REHEARSALS = 7  # drivers prepare a statement, and the server may leave custom plans, after five runs
+REHEARSALS = 7  # on each connection: drivers prepare a statement after five runs
+MOST_REHEARSALS = 100  # of one request
 IDLE_S = 0.5
 LONG_S = 600.0  # for what takes its time on much data
 
@@ -43,7 +44,7 @@ def plans(environment: Environment, settings: Settings, progress: Progress) -> P
         return Plans(server=database.version, doubt=why)
     progress("copying the database for its plans")
     with environment.copy() as beside:
-        with connect(beside.database, LONG_S) as connection:
+        with beside.database.superuser(LONG_S) as connection:
             origin = _fill(environment, beside, settings, connection, progress)
             found = replace(_captured(environment, beside, settings, connection, progress), origin=origin)
             if settings.explain.seed is not None or settings.explain.rows:
@@ -181,8 +182,7 @@ class _Run:
             wait_until(time.monotonic() + IDLE_S)
         for name, request in self._requests.items():
             self.progress(f"capturing the statements of {name}")
-            for _ in range(REHEARSALS):
-                self._send(request, new_token())
+            self._rehearse(request)
             self._ask(name)
         return self._capture.windows()
 
@@ -204,6 +204,13 @@ class _Run:
         if writes is not None:
             found |= {"[writes] create": writes.create, "[writes] read_back": writes.read_back}
         return found
+
+    def _rehearse(self, request: Request) -> None:
+        """Have the driver prepare what it prepares; pools take one connection after another."""
+        connections = max(1, self._capture.connections())
+        for _ in range(min(MOST_REHEARSALS, REHEARSALS * connections)):
+            self._forget_cached()
+            self._send(request, new_token())
 
     def _ask(self, name: str) -> None:
         with self._capture.window(name) as window:

@@ -67,7 +67,7 @@ class _Addresses:
         self.held = 0
         self.old_after_s: tuple[float, ...] = ()
         self.new_after_s: tuple[float, ...] = ()
-        self._moved_at = 0.0  # Unix time
+        self._dead_at = self._moved_at = 0.0  # Unix time
 
     @contextmanager
     def moved(self, mark: Marker) -> Iterator[None]:
@@ -75,6 +75,8 @@ class _Addresses:
 
         def told(what: str) -> None:
             mark(what)
+            if what == "dead":
+                self._dead_at = time.time()
             if what == "moved":
                 self._moved_at = time.time()
                 mark("healed")
@@ -82,17 +84,18 @@ class _Addresses:
         self.held = _seen(self.name.addresses.old).open
         with self.name.moved(told):
             yield
-            self.old_after_s = self._since_the_move(self.name.addresses.old)
-            self.new_after_s = self._since_the_move(self.name.addresses.new)
+            self.old_after_s = self._after(self._moved_at, self.name.addresses.old)
+            # Whoever is quick is there before it is told that the name has moved.
+            self.new_after_s = self._after(self._dead_at, self.name.addresses.new)
 
     def old_is_quiet(self) -> bool:
         """Whether nobody has tried the old address for a while."""
         latest = max([self._moved_at, *_seen(self.name.addresses.old).accepted_at])
         return time.time() - latest >= QUIET_S
 
-    def _since_the_move(self, proxied: Proxied) -> tuple[float, ...]:
-        since = (at - self._moved_at for at in _seen(proxied).accepted_at)
-        return tuple(round(seconds, 3) for seconds in since if seconds >= 0)
+    def _after(self, moment: float, proxied: Proxied) -> tuple[float, ...]:
+        came = (at for at in _seen(proxied).accepted_at if at >= moment)
+        return tuple(round(max(0.0, at - self._moved_at), 3) for at in came)
 
 
 def _seen(proxied: Proxied) -> Connections:

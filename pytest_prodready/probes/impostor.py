@@ -13,54 +13,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from enum import StrEnum
 
 from pytest_prodready.environment.service import Endpoint
+from pytest_prodready.probes.impostor_attempts import HUNG_UP, PATIENCE_S, SILENT, Attempt, Stage, tell
 
-PATIENCE_S = 5.0  # for the next byte of a client
 LOOK_AGAIN_S = 0.02  # stages of open connections change without notice
 KEPT = 200  # attempts that are noted for one disguise; a client may come back thousands of times
-
-
-class Stage(StrEnum):
-    """How far a client went; the order is from harmless to worst."""
-
-    CONNECTED = "connected"
-    CANCELLED = "sent a cancel request"
-    ASKED_FOR_TLS = "asked for TLS"
-    HANDSHAKE_FAILED = "broke off the handshake"
-    HANDSHAKE_DONE = "hung up after the handshake"
-    SPOKE_OVER_TLS = "spoke over TLS"
-    SPOKE_IN_CLEAR = "spoke in clear"
-    PASSWORD_OVER_TLS = "password over TLS"  # noqa: S105
-    PASSWORD_IN_CLEAR = "password in clear"  # noqa: S105
-
-    @property
-    def rank(self) -> int:
-        """Its place in the order from harmless to worst."""
-        return list(Stage).index(self)
-
-    @property
-    def met(self) -> bool:
-        """Whether the client saw what the server is: it asked for TLS, or didn't care to."""
-        return self.rank >= Stage.ASKED_FOR_TLS.rank
-
-    @property
-    def trusting(self) -> bool:
-        """Whether the client went on as with its own server."""
-        return self.rank >= Stage.SPOKE_OVER_TLS.rank
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One connection of a client to the impostor."""
-
-    stage: Stage
-    after_s: float  # since the impostor put on its disguise
-    asked_for_tls: bool = False
-    tls: str = ""  # the protocol version that was agreed on
-    reason: str = ""  # why the handshake or the conversation ended
-    finished: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,14 +160,14 @@ class Guestbook:
         return True
 
     def settled(self, within_s: float, quiet_s: float) -> bool:
-        """Wait until it is known how clients treat the disguise; False when nobody came in time.
+        """Wait until it is known how clients treat the disguise; False when it wasn't in time.
 
         It is known at once when a password came. Otherwise a second attempt may follow the first one
         (sslmode=prefer tries again in clear), so clients are watched for a while after the first.
         """
         deadline = time.monotonic() + within_s
-        if not self.wait(_met, within_s):
-            return any(attempt.stage.met for attempt in self.attempts())
+        if not self.wait(_known, within_s):
+            return False
         quiet_at = time.monotonic() + quiet_s
 
         def over(attempts: tuple[Attempt, ...]) -> bool:
@@ -220,8 +178,8 @@ class Guestbook:
         return True
 
 
-def _met(attempts: tuple[Attempt, ...]) -> bool:
-    return any(attempt.finished and attempt.stage.met for attempt in attempts) or _hopeless(attempts)
+def _known(attempts: tuple[Attempt, ...]) -> bool:
+    return tell(attempts) or _hopeless(attempts)
 
 
 def _hopeless(attempts: tuple[Attempt, ...]) -> bool:
@@ -302,7 +260,7 @@ def impostor(
 def _reason(failure: BaseException) -> str:
     """Why a conversation ended, without any of its content."""
     if isinstance(failure, ssl.SSLEOFError | EOFError | ConnectionError):
-        return "the client hung up"
+        return HUNG_UP
     if isinstance(failure, ssl.SSLError) and failure.reason:
         words = failure.reason.lower().replace("_", " ")
         return (
@@ -311,5 +269,5 @@ def _reason(failure: BaseException) -> str:
             .replace("tlsv13 alert", "alert")
         )
     if isinstance(failure, TimeoutError):
-        return f"silent for {PATIENCE_S:g} s"
+        return SILENT
     return type(failure).__name__

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import struct
 
-from pytest_prodready.probes.impostor import Stage, Visit
+from pytest_prodready.probes.impostor import Visit
+from pytest_prodready.probes.impostor_attempts import Stage
 
 SSL_REQUEST = 80877103
 GSS_REQUEST = 80877104

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pytest_prodready.probes.impostor import Stage, Visit
+from pytest_prodready.probes.impostor import Visit
+from pytest_prodready.probes.impostor_attempts import Stage
 
 LONGEST = 64 * 1024
 COMMANDS = 16  # that are read from one client

@@ -60,7 +60,6 @@ class Statement:
     skipped: str = ""  # why it has no plan: "COPY has none"
     milliseconds: float = 0.0  # of the slowest run by the service
     budget: Budget = Budget()
-    code: str = ""  # the line of code that ran it, where it is known
 
     @property
     def who(self) -> str:
@@ -103,7 +102,6 @@ class Repeat:
     many_rows: int = 0
     many_calls: int = 0
     doubt: str = ""  # why growth could not be measured
-    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from pytest_prodready.errors import ConfigError
 from pytest_prodready.probes import impostor_postgres
 from pytest_prodready.probes.engine import EngineProcess, service_engine
 from pytest_prodready.probes.impostor import Guestbook, impostor
+from pytest_prodready.probes.impostor_attempts import TWICE
 from pytest_prodready.probes.impostor_disguises import Case, postgres_cases, wardrobe
 from pytest_prodready.probes.ssl_play import CaseSeen, Impersonation
 from pytest_prodready.settings import Settings
@@ -82,10 +83,13 @@ class _Engines:
         self._stack.close()
 
     def lead_to(self, book: Guestbook) -> None:
-        """Connect until the engine has met the impostor in this disguise."""
+        """Connect until it is known how the engine treats this disguise."""
         if not self._pauses and self._connect(self._engine or self._fresh(), book):
             return
-        self._pauses = self._connect(self._fresh(), book)
+        for _ in range(TWICE):
+            if self._connect(self._fresh(), book):
+                self._pauses = True
+                return
 
     def _fresh(self) -> EngineProcess:
         self._stack.close()

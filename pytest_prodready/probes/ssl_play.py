@@ -12,7 +12,8 @@ from pytest_prodready.environment.service import Endpoint
 from pytest_prodready.errors import ProdreadyError
 from pytest_prodready.faults import Proxied
 from pytest_prodready.probes import ssl_openssl
-from pytest_prodready.probes.impostor import Attempt, Guestbook, Impostor, Visit, impostor
+from pytest_prodready.probes.impostor import Guestbook, Impostor, Visit, impostor
+from pytest_prodready.probes.impostor_attempts import Attempt
 from pytest_prodready.probes.impostor_disguises import Case, Wardrobe
 from pytest_prodready.probes.traffic import Traffic
 from pytest_prodready.settings import Request, Settings

@@ -59,7 +59,7 @@ def statements(windows: Sequence[Window]) -> tuple[Statement, ...]:
             text = window.text_of(run)
             each = seen.setdefault(text, _Seen(text, nested=False))
             each.ran(window.name, run)
-            each.prepared |= bool(run.name)
+            each.prepared |= bool(run.name) or run.query_id in window.prepared
             plan = window.plan_of(run)
             each.settings |= plan.settings if plan is not None else {}
         for inner in (plan for plan in window.planned if plan.nested):

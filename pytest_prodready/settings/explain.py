@@ -9,7 +9,15 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator, model_validator
 
 from pytest_prodready.names import PINNED_SETTINGS, PLANNER_SETTINGS
+from pytest_prodready.rules.explain_statements import STATEMENTS
 from pytest_prodready.settings.base import Count, Name, RowCount, Table
+
+NOT_ACCEPTED = {
+    "explain.statements-captured": "says what is known, and no statement is known by accepting it",
+    "explain.plan-unchanged": "has a way of its own: --prodready-explain=update accepts a plan",
+    "explain.slow-statements": "is advice and fails nothing",
+}
+ACCEPTABLE = tuple(rule.id for rule in STATEMENTS if rule.id not in NOT_ACCEPTED)
 
 
 class QuerySettings(Table):
@@ -28,6 +36,25 @@ class QuerySettings(Table):
         return self
 
 
+class AcceptedSettings(Table):
+    """[[explain.accepted]]: a statement that may break one rule about statements, and why."""
+
+    rule: str
+    statement: Annotated[str, Field(min_length=8)]  # a piece of it, or pieces with … between them
+    reason: Annotated[str, Field(min_length=3)]
+
+    @field_validator("rule")
+    @classmethod
+    def _about_statements(cls, value: str) -> str:
+        if value in NOT_ACCEPTED:
+            raise ValueError(f"{value} {NOT_ACCEPTED[value]}")
+        if value not in ACCEPTABLE:
+            nearest = get_close_matches(value, ACCEPTABLE, n=1)
+            hint = f"did you mean {nearest[0]}?" if nearest else f"those are {', '.join(ACCEPTABLE)}"
+            raise ValueError(f"{value} is no rule about statements: {hint}")
+        return value
+
+
 class ExplainSettings(Table):
     """[explain]: the data that plans are made for, and the budgets of the explain suite."""
 
@@ -36,6 +63,7 @@ class ExplainSettings(Table):
     statistics: Path | None = None  # production's, by pg_dump --statistics-only
     settings: dict[str, str | int | float | bool] = {}  # production's planner settings, such as work_mem
     queries: tuple[QuerySettings, ...] = ()
+    accepted: tuple[AcceptedSettings, ...] = ()
     baseline: Path = Path("prodready.plans.json")
     buffers: Count | None = None  # pages that a statement may touch
     buffers_growth: Annotated[float, Field(ge=1)] = 1.25  # over the baseline

@@ -30,13 +30,18 @@ def missing(language: str) -> str:
     return f"not installed: {', '.join(absent)}" if absent else ""
 
 
-def build(language: str, folder: Path, swaps: Sequence[Swap] = ()) -> Path:
-    """A copy of this service with these defects, ready to be started; returns its folder."""
+def build(language: str, folder: Path, swaps: Sequence[Swap] = (), more: str = "") -> Path:
+    """A copy of this service with these defects, ready to be started; returns its folder.
+
+    `more` names a folder beside it, whose files are added.
+    """
     for shared in ("prepare.py", "schema.sql"):
         shutil.copy(HERE / shared, folder)
     service = folder / language
     ignored = shutil.ignore_patterns("__pycache__", "node_modules", ".*")
     shutil.copytree(HERE / language, service, ignore=ignored)
+    if more:
+        shutil.copytree(HERE / more, service, ignore=ignored, dirs_exist_ok=True)
     for swap in swaps:
         path = service / swap.file
         text = path.read_text()

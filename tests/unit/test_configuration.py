@@ -146,3 +146,33 @@ def test_explain_settings_are_the_planners(tmp_path: Path, name: str, says: str)
     """Another setting in [explain] settings is an error that names it, and the nearest one."""
     text = f'[explain]\nsettings = {{ random_page_cost = 1.1, {name} = "1" }}\n'
     assert says in refused(tmp_path, MINIMAL + text)
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        (
+            'rule = "explain.no-spil", statement = "FROM jobs", reason = "why"',
+            "did you mean explain.no-spill",
+        ),
+        (
+            'rule = "ssl.protocols", statement = "FROM jobs", reason = "why"',
+            "no rule about statements: those are",
+        ),
+        (
+            'rule = "explain.plan-unchanged", statement = "FROM jobs", reason = "why"',
+            "--prodready-explain=update",
+        ),
+        (
+            'rule = "explain.statements-captured", statement = "FROM jobs", reason = "why"',
+            "no statement is known",
+        ),
+        ('rule = "explain.no-spill", statement = "SELECT", reason = "why"', "at least 8 characters"),
+        ('rule = "explain.no-spill", statement = "FROM jobs"', "explain.accepted[0].reason is missing"),
+    ],
+    ids=["nearest", "other", "baseline", "capture", "broad", "reason"],
+)
+def test_what_can_be_accepted(tmp_path: Path, entry: str, says: str) -> None:
+    """A statement is accepted for one rule about statements, with a piece of its text and a reason."""
+    text = f"[explain]\naccepted = [{{ {entry} }}]\n"
+    assert says in refused(tmp_path, MINIMAL + text)

@@ -159,6 +159,21 @@ def test_prepared_statements_are_known_as_such(database: Database) -> None:
     assert not window.missed
 
 
+def test_what_another_connection_prepared_is_known_as_such(database: Database) -> None:
+    """A pool takes one connection after another: what one of them has prepared, the others will."""
+    capture = Capture(database)
+    capture.switch_on()
+    with closing(session(database)) as rehearsing, closing(session(database)) as own:
+        assert capture.connections() == 2
+        rehearsing.execute("SELECT name FROM parents WHERE id = %s", (1,), prepare=True)
+        with capture.window("sent"):
+            own.execute("SELECT name FROM parents WHERE id = %s", (2,), prepare=False)
+            own.execute("SELECT count(*) FROM parents")
+        (window,) = capture.windows()
+    known = {found.text: found.prepared for found in statements([window])}
+    assert known == {"SELECT name FROM parents WHERE id = $1": True, "SELECT count(*) FROM parents": False}
+
+
 def test_prepare_in_sql_is_told_as_what_it_runs(database: Database) -> None:
     """PREPARE and EXECUTE in SQL are told as the statement that they run, with its values."""
 

@@ -9,7 +9,8 @@ import pytest
 
 from pytest_prodready.checks import ssl_client as checks
 from pytest_prodready.findings import Finding, Verdict
-from pytest_prodready.probes.impostor import Attempt, Stage
+from pytest_prodready.probes.impostor_attempts import HUNG_UP as SILENTLY
+from pytest_prodready.probes.impostor_attempts import Attempt, Stage
 from pytest_prodready.probes.impostor_disguises import POSTGRES_CASES, REDIS_CASES, Case
 from pytest_prodready.probes.ssl_engine import EngineTrust
 from pytest_prodready.probes.ssl_play import CaseSeen, Impersonation
@@ -17,6 +18,8 @@ from pytest_prodready.probes.ssl_play import CaseSeen, Impersonation
 TRUSTED = Attempt(Stage.PASSWORD_OVER_TLS, 0.1, asked_for_tls=True, tls="TLSv1.3")
 REFUSED = Attempt(Stage.HANDSHAKE_FAILED, 0.1, asked_for_tls=True, reason="alert unknown ca")
 HUNG_UP = Attempt(Stage.ASKED_FOR_TLS, 0.1, asked_for_tls=True)
+WORDLESS = Attempt(Stage.HANDSHAKE_FAILED, 0.1, asked_for_tls=True, reason=SILENTLY)
+UNDER_WAY = Attempt(Stage.ASKED_FOR_TLS, 0.1, asked_for_tls=True, finished=False)
 IN_CLEAR = Attempt(Stage.PASSWORD_IN_CLEAR, 0.2)
 CONNECTED = Attempt(Stage.CONNECTED, 0.2)
 
@@ -49,6 +52,27 @@ def test_refused(check: Check, cases: tuple[Case, ...]) -> None:
     assert finding.verdict is Verdict.PASSED
     assert "alert unknown ca" in finding.summary
     assert all(case in finding.summary for case in cases)
+
+
+@EACH_RULE
+def test_hung_up_without_a_word(check: Check, cases: tuple[Case, ...]) -> None:
+    """Who hangs up once may have been too slow; twice, or once with a reason, it has refused."""
+    for case in cases:
+        finding = check(played({case: (WORDLESS,)}))
+        assert finding.verdict is Verdict.INCONCLUSIVE
+        assert f"met a server with {case}, and hung up once without a word" in finding.summary
+        assert check(played({case: (WORDLESS, WORDLESS)})).verdict is Verdict.PASSED
+        assert check(played({case: (WORDLESS, REFUSED)})).verdict is Verdict.PASSED
+        assert check(played({case: (WORDLESS, TRUSTED)})).verdict is Verdict.FAILED
+
+
+@EACH_RULE
+def test_still_under_way(check: Check, cases: tuple[Case, ...]) -> None:
+    """Who has not decided when the time is over has refused nothing."""
+    for case in cases:
+        finding = check(played({case: (UNDER_WAY,)}))
+        assert finding.verdict is Verdict.INCONCLUSIVE
+        assert "was still at it when the time was over" in finding.summary
 
 
 @EACH_RULE
