@@ -55,6 +55,8 @@ class Capability(StrEnum):
     DEEP = "deep"  # [health] deep
     STANDBY = "standby"  # [failover] standby: a standby of the gate's own can be promoted
     PLAN_DATA = "plan-data"  # [explain] rows, seed or statistics, and a Postgres of the gate's
+    LOAD = "load"  # [load] expected_rps
+    VALIDATORS = "validators"  # [[requests]] contains, or [writes]: what a right answer holds
     REPLICA = "replica"  # the service is told of a replica: {postgres.replica_url}
     SERVER_HBA = "server-hba"  # [postgres] hba, or an external server
     SERVER_SETTINGS = "server-settings"  # [postgres] settings, or an external server

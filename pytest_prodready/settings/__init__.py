@@ -9,6 +9,7 @@ from pytest_prodready.settings.limits import (
     PoolSettings,
     SslSettings,
 )
+from pytest_prodready.settings.load import LoadSettings
 from pytest_prodready.settings.service import (
     FaultProxySettings,
     PostgresSettings,
@@ -27,6 +28,7 @@ __all__ = [
     "FaultProxySettings",
     "HealthSettings",
     "Image",
+    "LoadSettings",
     "Name",
     "PoolSettings",
     "PostgresSettings",

@@ -10,6 +10,7 @@ from pydantic import Field
 from pytest_prodready.settings.base import Table
 from pytest_prodready.settings.explain import ExplainSettings
 from pytest_prodready.settings.limits import FailoverSettings, HealthSettings, PoolSettings, SslSettings
+from pytest_prodready.settings.load import LoadSettings
 from pytest_prodready.settings.service import (
     FaultProxySettings,
     PostgresSettings,
@@ -43,6 +44,7 @@ class Settings(Table):
     pool: PoolSettings = PoolSettings()
     failover: FailoverSettings = FailoverSettings()
     explain: ExplainSettings = ExplainSettings()
+    load: LoadSettings = LoadSettings()
     bypass: dict[str, Annotated[str, Field(min_length=3)]] = {}
     waivers: tuple[Waiver, ...] = ()
 

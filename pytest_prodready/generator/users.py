@@ -1,0 +1,175 @@
+"""Locust's users: each sends what it is given, and our listener writes down what became of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+
+from locust import FastHttpUser, task  # first: it prepares what everything after it imports
+from locust.env import Environment
+from locust.exception import StopUser
+
+import gevent
+from geventhttpclient.client import HTTPClientPool
+
+from pytest_prodready.generator import answers
+from pytest_prodready.generator.crew import Crew
+from pytest_prodready.generator.plan import Ask, Plan
+from pytest_prodready.generator.schedule import Slot
+from pytest_prodready.generator.stream import Sample, Writer
+
+NOTHING_SENT = "no user was free before its deadline"
+
+
+class Sender(FastHttpUser):
+    """A user who sends one request of the schedule after the other."""
+
+    abstract = True
+    insecure = False
+    host = "http://127.0.0.1"  # each stage has its own
+    crew: ClassVar[Crew]
+    writer: ClassVar[Writer]
+
+    @task
+    def take_turns(self) -> None:
+        """Send what is due until nothing is left."""
+        while (turn := self.crew.next()) is not None:
+            try:
+                self._send(*turn)
+            finally:
+                self.crew.done()
+        raise StopUser
+
+    def _send(self, slot: Slot, waited: bool) -> None:
+        plan = self.crew.schedule.plan
+        started = self.crew.now_s
+        left = slot.at_s + plan.deadline_s - started
+        if self.crew.schedule.dropped(slot):
+            return
+        if left <= 0:
+            self.writer.sample(_never_sent(slot, started, self.writer))
+            return
+        number, ask, token = self._asked(slot)
+        seen = {"slot": slot, "ask": number, "started": started, "busy": int(waited)}
+        with gevent.Timeout(left), self._request(slot, ask, token, seen) as response:
+            body = response.content or b""
+            seen["verdict"] = (
+                answers.judged(ask, response.status_code, body, token)
+                if response.request_meta["exception"] is None or response.status_code
+                else answers.NO_ANSWER
+            )
+            if seen["verdict"] == answers.RIGHT:
+                response.success()
+                if ask.kind == "create":
+                    self.crew.schedule.writes.acknowledged(token, self.crew.now_s)
+            else:
+                response.failure(str(seen["verdict"]))
+
+    def _asked(self, slot: Slot) -> tuple[int, Ask, str]:
+        """What to ask for; a write can only be read back once there is one."""
+        schedule = self.crew.schedule
+        ask = schedule.plan.asks[slot.ask]
+        if ask.kind != "read back":
+            return slot.ask, ask, slot.token
+        if token := schedule.writes.one(self.crew.now_s):
+            return slot.ask, ask, token
+        other = schedule.instead_of(ask)
+        return other, schedule.plan.asks[other], slot.token
+
+    def _request(self, slot: Slot, ask: Ask, token: str, seen: dict[str, Any]) -> Any:
+        url = self.crew.schedule.plan.stages[slot.stage].url
+        body = None if ask.json is None else json.dumps(ask.json).replace("{token}", token)
+        headers = {name: value.replace("{token}", token) for name, value in ask.headers.items()}
+        if body is not None and "content-type" not in {name.lower() for name in headers}:
+            headers["Content-Type"] = "application/json"
+        return self.client.request(
+            ask.method,
+            url + ask.path.replace("{token}", token),
+            name=ask.label,
+            data=body,
+            headers=headers,
+            allow_redirects=False,
+            catch_response=True,
+            context={"seen": seen},  # Locust copies the outer one
+        )
+
+
+def environment(plan: Plan, crew: Crew, writer: Writer) -> Environment:
+    """Locust with our users and our listener."""
+    pool = HTTPClientPool(
+        concurrency=plan.users,
+        connection_timeout=plan.deadline_s,
+        network_timeout=plan.deadline_s,
+        ssl_context_factory=gevent.ssl.create_default_context,
+    )
+    user = type("ScheduledUser", (Sender,), {"crew": crew, "writer": writer, "client_pool": pool})
+    made = Environment(user_classes=[user])
+
+    def written(**event: Any) -> None:
+        writer.sample(_sample(writer, **event))
+
+    made.events.request.add_listener(written)
+    return made
+
+
+def _sample(  # noqa: PLR0913 (what Locust tells of a request)
+    writer: Writer,
+    *,
+    response: Any,
+    response_time: float,
+    response_length: int,
+    context: dict[str, Any],
+    exception: Any,
+    **_: Any,
+) -> Sample:
+    seen = context["seen"]
+    slot: Slot = seen["slot"]
+    failure = getattr(response, "error", None) or exception
+    silent = seen["verdict"] == answers.NO_ANSWER
+    return Sample(
+        number=slot.number,
+        stage=slot.stage,
+        ask=seen["ask"],
+        intended_s=round(slot.at_s, 6),
+        started_s=round(seen["started"], 6),
+        ended_s=round(seen["started"] + response_time / 1000, 6),
+        status=response.status_code or 0,
+        verdict=seen["verdict"],
+        error=writer.error(_named(failure)) if silent else -1,
+        size=response_length,
+        busy=seen["busy"],
+        write=slot.write,
+    )
+
+
+def _never_sent(slot: Slot, now_s: float, writer: Writer) -> Sample:
+    return Sample(
+        number=slot.number,
+        stage=slot.stage,
+        ask=slot.ask,
+        intended_s=round(slot.at_s, 6),
+        started_s=round(now_s, 6),
+        ended_s=round(now_s, 6),
+        status=0,
+        verdict=answers.NEVER_SENT,
+        error=writer.error(NOTHING_SENT),
+        size=0,
+        busy=1,
+        write=-1,
+    )
+
+
+def _named(failure: Any) -> str:
+    """Why there was no answer, in a word or two; its text could hold addresses."""
+    cause = getattr(failure, "original", None) or failure
+    known = {
+        "Timeout": "no answer in time",
+        "timeout": "no answer in time",
+        "TimeoutError": "no answer in time",
+        "ConnectionRefusedError": "connection refused",
+        "ConnectionResetError": "connection reset",
+        "BrokenPipeError": "connection reset",
+        "HTTPConnectionClosed": "connection closed without an answer",
+        "HTTPParseError": "an answer that isn't HTTP",
+    }
+    return known.get(type(cause).__name__, type(cause).__name__)
