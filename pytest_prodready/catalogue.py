@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from pytest_prodready.findings import Rule
-from pytest_prodready.rules import explain, failover, health, pool, ssl
+from pytest_prodready.rules import explain, failover, health, load, pool, ssl
 
 SUITES: Mapping[str, str] = MappingProxyType(
     {
@@ -14,10 +14,21 @@ SUITES: Mapping[str, str] = MappingProxyType(
         "pool": "the database connection pool: size, exhaustion, leaks, locks, lost connections",
         "explain": "the statements that the service runs, their plans on production's sizes, its indexes",
         "failover": "what happens to the service when its database or cache fails, and comes back",
+        "load": "ten times the expected load: errors, times, lost writes, the pool, growth, recovery",
         "health": "liveness, readiness and deep checks, optional dependencies, graceful shutdown",
     }
 )
 
 RULES: Mapping[str, Rule] = MappingProxyType(
-    {rule.id: rule for rule in (*ssl.RULES, *pool.RULES, *explain.RULES, *failover.RULES, *health.RULES)}
+    {
+        rule.id: rule
+        for rule in (
+            *ssl.RULES,
+            *pool.RULES,
+            *explain.RULES,
+            *failover.RULES,
+            *load.RULES,
+            *health.RULES,
+        )
+    }
 )

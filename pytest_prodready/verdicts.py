@@ -44,7 +44,7 @@ MISSING_LINES: dict[Capability, str] = {
         'seed = "python seed.py"   # or a command that fills the database\n'
         'statistics = "stats.sql"   # or those of pg_dump --statistics-only'
     ),
-    Capability.LOAD: "[load]\nexpected_rps = 20   # requests a second on a usual day; ten times that is tried",
+    Capability.LOAD: "[load]\nexpected_rps = 20   # on a usual day; ten times that is tried",
     Capability.VALIDATORS: '[[requests]]\npath = "/jobs/1"\ncontains = \'"id": 1\'   # or [writes]',
     Capability.REPLICA: '[service]\nenv = { REPLICA_DATABASE_URL = "{postgres.replica_url}" }',
     Capability.SERVER_HBA: '[postgres]\nhba = "deploy/pg_hba.conf"   # production\'s rules',

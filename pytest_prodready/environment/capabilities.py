@@ -39,7 +39,8 @@ def configured(settings: Settings, allow_destructive: bool = False) -> frozenset
         Capability.STANDBY: postgres_origin(settings) == "gate" and settings.failover.standby is not None,
         Capability.PLAN_DATA: postgres_origin(settings) == "gate" and settings.explain.has_data,
         Capability.LOAD: settings.load.expected_rps is not None,
-        Capability.VALIDATORS: settings.writes is not None or any(each.contains for each in settings.requests),
+        Capability.VALIDATORS: settings.writes is not None
+        or any(each.contains for each in settings.requests),
         Capability.REPLICA: postgres_origin(settings) == "gate" and replica_named(settings),
         **_of_postgres(settings),
         **_of_redis(settings),

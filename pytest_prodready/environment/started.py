@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeVar
 
+from pytest_prodready.environment.consumption import Consumption
 from pytest_prodready.environment.recipe import Recipe
 from pytest_prodready.environment.roles import ApplicationRole, Exit
 from pytest_prodready.environment.service import Endpoint, Seen
@@ -102,6 +103,10 @@ class StartedApplication(ABC):
     @abstractmethod
     def connections_to(self, endpoints: Iterable[Endpoint]) -> Mapping[int, frozenset[int]] | None:
         """Which of its processes holds which connections to these addresses; None where nobody can tell."""
+
+    @abstractmethod
+    def consumption(self) -> Consumption | None:
+        """What its processes have used up to now; None where nobody can tell."""
 
     @abstractmethod
     def log(self, lines: int) -> str:

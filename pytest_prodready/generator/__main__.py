@@ -12,8 +12,6 @@ import sys
 import time
 from pathlib import Path
 
-from pytest_prodready.generator.users import environment  # first: it prepares what everything else imports
-
 import gevent
 
 from pytest_prodready.generator.crew import Crew
@@ -21,6 +19,7 @@ from pytest_prodready.generator.health import Health
 from pytest_prodready.generator.plan import Plan
 from pytest_prodready.generator.schedule import Schedule
 from pytest_prodready.generator.stream import Writer
+from pytest_prodready.generator.users import environment  # first: it prepares what everything else imports
 
 PROBE_S = 0.02
 FLUSH_S = 0.1
@@ -49,7 +48,8 @@ def _run(plan: Plan, crew: Crew, writer: Writer) -> None:
     gevent.get_hub().threadpool.spawn(_obey, crew)
     runner = locust.create_local_runner()
     runner.start(plan.users, spawn_rate=plan.users)
-    runner.spawning_greenlet.join()
+    while runner.user_count < plan.users:
+        gevent.sleep(PROBE_S)
     crew.began = time.monotonic() + LEAD_S
     writer.tell("began", crew.began)
     health = Health()

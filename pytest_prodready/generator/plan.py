@@ -44,6 +44,7 @@ class Stage:
     rate: float
     seconds: float
     climb: bool = False  # left out once the climb has been ended
+    null: bool = False  # a server that does nothing: any answer is right, and nothing is written
 
     @property
     def planned(self) -> int:

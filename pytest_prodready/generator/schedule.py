@@ -82,7 +82,7 @@ class Schedule:
                 if self._left_out(stage):
                     break
                 ask = self._random.choices(mix, weights)[0]
-                write = self.plan.asks[ask].kind == "create"
+                write = self.plan.asks[ask].kind == "create" and not stage.null
                 token = f"{self.plan.prefix}{writes:05d}" if write else f"prodready{self.plan.seed}y{number}"
                 at_s = self.began_s[index] + step / stage.rate
                 yield Slot(number, index, at_s, ask, token, writes if write else -1)

@@ -6,9 +6,11 @@ import json
 from typing import Any, ClassVar
 
 from locust import FastHttpUser, task  # first: it prepares what everything after it imports
+from locust.contrib.fasthttp import LocustBadStatusCode
 from locust.env import Environment
 from locust.exception import StopUser
 
+# isort: split
 import gevent
 from geventhttpclient.client import HTTPClientPool
 
@@ -47,23 +49,36 @@ class Sender(FastHttpUser):
         if self.crew.schedule.dropped(slot):
             return
         if left <= 0:
-            self.writer.sample(_never_sent(slot, started, self.writer))
+            unsent = {"ask": slot.ask, "started": started, "busy": 1, "verdict": answers.NEVER_SENT}
+            self.writer.sample(_without_answer(slot, unsent, started, NOTHING_SENT, self.writer))
             return
         number, ask, token = self._asked(slot)
-        seen = {"slot": slot, "ask": number, "started": started, "busy": int(waited)}
-        with gevent.Timeout(left), self._request(slot, ask, token, seen) as response:
-            body = response.content or b""
-            seen["verdict"] = (
-                answers.judged(ask, response.status_code, body, token)
-                if response.request_meta["exception"] is None or response.status_code
-                else answers.NO_ANSWER
-            )
-            if seen["verdict"] == answers.RIGHT:
-                response.success()
-                if ask.kind == "create":
-                    self.crew.schedule.writes.acknowledged(token, self.crew.now_s)
-            else:
-                response.failure(str(seen["verdict"]))
+        seen = {
+            "slot": slot,
+            "ask": number,
+            "started": started,
+            "busy": int(waited),
+            "verdict": answers.RIGHT,
+        }
+        try:
+            with gevent.Timeout(left), self._request(slot, ask, token, seen) as response:
+                self._judge(response, ask, token, seen)
+        except (Exception, gevent.Timeout) as failure:  # an answer that can't be read is none
+            self.writer.sample(_without_answer(slot, seen, self.crew.now_s, _named(failure), self.writer))
+
+    def _judge(self, response: Any, ask: Ask, token: str, seen: dict[str, Any]) -> None:
+        slot: Slot = seen["slot"]
+        failure = response.request_meta["exception"]
+        if failure is not None and not isinstance(failure, LocustBadStatusCode):
+            seen["verdict"] = answers.NO_ANSWER
+        elif not self.crew.schedule.plan.stages[slot.stage].null:
+            seen["verdict"] = answers.judged(ask, response.status_code, response.content or b"", token)
+        if seen["verdict"] != answers.RIGHT:
+            response.failure(str(seen["verdict"]))
+            return
+        response.success()
+        if slot.write >= 0:
+            self.crew.schedule.writes.acknowledged(token, self.crew.now_s)
 
     def _asked(self, slot: Slot) -> tuple[int, Ask, str]:
         """What to ask for; a write can only be read back once there is one."""
@@ -108,7 +123,7 @@ def environment(plan: Plan, crew: Crew, writer: Writer) -> Environment:
     def written(**event: Any) -> None:
         writer.sample(_sample(writer, **event))
 
-    made.events.request.add_listener(written)
+    made.events.request.add_listener(written)  # type: ignore[no-untyped-call]
     return made
 
 
@@ -133,7 +148,7 @@ def _sample(  # noqa: PLR0913 (what Locust tells of a request)
         intended_s=round(slot.at_s, 6),
         started_s=round(seen["started"], 6),
         ended_s=round(seen["started"] + response_time / 1000, 6),
-        status=response.status_code or 0,
+        status=0 if silent else response.status_code,
         verdict=seen["verdict"],
         error=writer.error(_named(failure)) if silent else -1,
         size=response_length,
@@ -142,20 +157,20 @@ def _sample(  # noqa: PLR0913 (what Locust tells of a request)
     )
 
 
-def _never_sent(slot: Slot, now_s: float, writer: Writer) -> Sample:
+def _without_answer(slot: Slot, seen: dict[str, Any], ended_s: float, why: str, writer: Writer) -> Sample:
     return Sample(
         number=slot.number,
         stage=slot.stage,
-        ask=slot.ask,
+        ask=seen["ask"],
         intended_s=round(slot.at_s, 6),
-        started_s=round(now_s, 6),
-        ended_s=round(now_s, 6),
+        started_s=round(seen["started"], 6),
+        ended_s=round(ended_s, 6),
         status=0,
-        verdict=answers.NEVER_SENT,
-        error=writer.error(NOTHING_SENT),
+        verdict=answers.NEVER_SENT if seen["verdict"] == answers.NEVER_SENT else answers.NO_ANSWER,
+        error=writer.error(why),
         size=0,
-        busy=1,
-        write=-1,
+        busy=seen["busy"],
+        write=slot.write,
     )
 
 

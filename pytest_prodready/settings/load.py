@@ -13,7 +13,7 @@ Milliseconds = Annotated[float, Field(gt=0, le=600_000)]
 
 
 class LoadSettings(Table):
-    """[load]: how much the service is expected to serve, the stages up to a multiple of it, and the limits."""
+    """[load]: what the service is expected to serve, the stages up to a multiple of it, and the limits."""
 
     expected_rps: Annotated[float, Field(gt=0, le=100_000)] | None = None  # on a usual day
     multiplier: Annotated[float, Field(ge=1, le=1000)] = 10
@@ -25,7 +25,9 @@ class LoadSettings(Table):
     peak_s: Seconds = 15.0
     again_s: Seconds = 8.0  # the usual load after the peak
     users: Count | None = None  # requests under way at most; as many as are due within deadline_s
-    writes: Share = 0.1  # of the requests are [writes] create, where it is given, and as many read them back
+    writes: Annotated[float, Field(ge=0, le=0.4)] = (
+        0.1  # of the requests are [writes] create, where it is given, and as many read them back
+    )
     settle_s: Annotated[float, Field(ge=0, le=60)] = 1.0  # a write is read back no sooner
     deadline_s: Seconds = 10.0  # of each request, from its intended start
     failures: Share = 0.005  # of the requests of a stage
