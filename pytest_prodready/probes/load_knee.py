@@ -10,6 +10,7 @@ from pytest_prodready.probes.load import Knee, Stage
 
 FEWEST = 3  # stages
 BEND = 1.2  # times that the slowest stage has to take of the quickest, or nothing can be told
+TOGETHER = 2.0  # requests under way at once: fewer tell nothing of how they hinder each other
 
 
 def knee(stages: Sequence[Stage]) -> Knee | None:
@@ -20,7 +21,8 @@ def knee(stages: Sequence[Stage]) -> Knee | None:
     a, b, c = _fitted([(under_way, seconds) for under_way, _, seconds in points])
     rate = 1 / (a + b + c) if a + b + c > 0 else 0.0
     slowest, quickest = max(p[2] for p in points), min(p[2] for p in points)
-    bends = slowest >= BEND * quickest and (b > 0 or c > 0)
+    together = max(p[0] for p in points)
+    bends = slowest >= BEND * quickest and together >= TOGETHER and (b > 0 or c > 0)
     return Knee(
         points=tuple((round(n, 4), round(x, 3), round(r, 6)) for n, x, r in points),
         rate_of_one=round(rate, 3),

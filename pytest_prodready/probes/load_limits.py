@@ -15,7 +15,7 @@ from pytest_prodready.settings import LoadSettings
 LOST = 2.0  # times more than may be are too many for chance, and for the rest of the stage to make good
 FEWEST = 10
 SELF_TEST = 0.99
-CPU, DELAY, STEAL, LAG_MS, SERVICE_DELAY = 0.9, 0.4, 0.1, 50.0, 0.4
+CPU, DELAY, STEAL, LAG_MS, SERVICE_DELAY = 0.9, 0.4, 0.1, 50.0, 0.5
 FAILURES, SLOWNESS = "failures", "slowness"
 
 
@@ -105,7 +105,7 @@ def doubts(generator: Generator) -> str:
                 (
                     generator.service_delay,
                     SERVICE_DELAY,
-                    "the service waited for a processor {:.0%} of the time that it had work",
+                    "the service waited for a processor {:.0%} of the time",
                 ),
             )
         ),

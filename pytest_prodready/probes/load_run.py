@@ -176,13 +176,12 @@ class _Run:
         )
 
     def _service_delay(self, start: float, end: float) -> float | None:
-        """The share of the time that the service had work and no processor for it."""
+        """The share of the time that the service's threads, taken together, waited for a processor."""
         seen = [each for each in self.watch.usage if start <= each.at_s <= end and each.delay_s is not None]
         if len(seen) < 2:
             return None
         waited = max(0.0, (seen[-1].delay_s or 0.0) - (seen[0].delay_s or 0.0))
-        ran = max(0.0, seen[-1].cpu_s - seen[0].cpu_s)
-        return round(waited / (waited + ran), 4) if waited + ran > 0 else None
+        return round(waited / max(1e-6, seen[-1].at_s - seen[0].at_s), 4)
 
     def _take(self, told: Sample | dict[str, Any]) -> None:
         if isinstance(told, Sample):
