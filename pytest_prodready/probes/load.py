@@ -100,7 +100,7 @@ class Second:
     p95_ms: float | None
     p99_ms: float | None
     slow: int  # good ones of these that took longer than what goes unnoticed
-    under_way: int
+    under_way: float  # on average
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -109,13 +108,10 @@ class Digest:
         everything = [each for found in self.samples for each in found]
         for each in everything:
             by_second[math.floor(each.intended_s)].append(each)
-        ends = sorted(each.ended_s for each in everything)
-        starts = sorted(each.started_s for each in everything)
-        return tuple(self._second(at, by_second[at], starts, ends) for at in sorted(by_second))
+        under_way = _under_way(everything)
+        return tuple(self._second(at, by_second[at], under_way[at]) for at in sorted(by_second))
 
-    def _second(
-        self, at: int, found: Sequence[Sample], starts: Sequence[float], ends: Sequence[float]
-    ) -> Second:
+    def _second(self, at: int, found: Sequence[Sample], under_way: float) -> Second:
         good = sorted(each.ended_s - each.intended_s for each in found if each.verdict == RIGHT)
         return Second(
             at_s=float(at),
@@ -127,7 +123,7 @@ class Digest:
             p95_ms=_ms(percentile(good, 0.95)) if good else None,
             p99_ms=_ms(percentile(good, 0.99)) if good else None,
             slow=sum(each > self._unnoticed_s for each in good),
-            under_way=bisect_right(starts, at + 1) - bisect_right(ends, at + 1),
+            under_way=round(under_way, 3),
         )
 
     def what(self, sample: Sample) -> str:
@@ -152,6 +148,15 @@ def _blocks(found: Iterable[Sample], at_s: float, *, from_intended: bool = True)
         since = each.intended_s if from_intended else each.started_s
         blocks[int(each.intended_s - at_s)].append(each.ended_s - since)
     return [blocks[number] for number in sorted(blocks)]
+
+
+def _under_way(found: Iterable[Sample]) -> Mapping[int, float]:
+    """How many requests were under way in each second, on average."""
+    seconds: dict[int, float] = defaultdict(float)
+    for each in found:
+        for at in range(math.floor(each.started_s), math.floor(each.ended_s) + 1):
+            seconds[at] += min(each.ended_s, at + 1) - max(each.started_s, at)
+    return seconds
 
 
 def _ms(seconds: float) -> float:

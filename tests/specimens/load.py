@@ -139,10 +139,10 @@ SPECIMENS = (
         also=frozenset({"load.requests-succeed"}),
         swaps=(
             listing(
-                RECENT + "        if len(self.recent) > 100:\n            raise HTTPException(503, 'much')\n"
+                RECENT + "        if len(self.recent) > 90:\n            raise HTTPException(503, 'much')\n"
             ),
         ),
-        settings={**SHORT, "load.failures": 0.6},
+        settings={**SHORT, "load.failures": 0.6, "load.steps": [7]},
         still_passes=(*LIVES, "load.no-write-lost"),
     ),
     Specimen(
