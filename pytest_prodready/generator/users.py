@@ -23,6 +23,16 @@ from pytest_prodready.generator.stream import Sample, Writer
 NOTHING_SENT = "no user was free before its deadline"
 
 
+class SentOnce(HTTPClientPool):
+    """The connections that all users share; the client would send again what was reset, and hide that."""
+
+    def get_client(self, url: Any) -> Any:
+        """The client of a server."""
+        client = super().get_client(url)
+        client._connection_pool.size = -1  # it tries once more than this, and that is all it is used for
+        return client
+
+
 class Sender(FastHttpUser):
     """A user who sends one request of the schedule after the other."""
 
@@ -59,6 +69,7 @@ class Sender(FastHttpUser):
             "started": started,
             "busy": int(waited),
             "verdict": answers.RIGHT,
+            "failure": None,
         }
         try:
             with gevent.Timeout(left), self._request(slot, ask, token, seen) as response:
@@ -70,7 +81,7 @@ class Sender(FastHttpUser):
         slot: Slot = seen["slot"]
         failure = response.request_meta["exception"]
         if failure is not None and not isinstance(failure, LocustBadStatusCode):
-            seen["verdict"] = answers.NO_ANSWER
+            seen["verdict"], seen["failure"] = answers.NO_ANSWER, failure
         elif not self.crew.schedule.plan.stages[slot.stage].null:
             seen["verdict"] = answers.judged(ask, response.status_code, response.content or b"", token)
         if seen["verdict"] != answers.RIGHT:
@@ -111,7 +122,7 @@ class Sender(FastHttpUser):
 
 def environment(plan: Plan, crew: Crew, writer: Writer) -> Environment:
     """Locust with our users and our listener."""
-    pool = HTTPClientPool(
+    pool = SentOnce(
         concurrency=plan.users,
         connection_timeout=plan.deadline_s,
         network_timeout=plan.deadline_s,
@@ -127,19 +138,17 @@ def environment(plan: Plan, crew: Crew, writer: Writer) -> Environment:
     return made
 
 
-def _sample(  # noqa: PLR0913 (what Locust tells of a request)
+def _sample(
     writer: Writer,
     *,
     response: Any,
     response_time: float,
     response_length: int,
     context: dict[str, Any],
-    exception: Any,
     **_: Any,
 ) -> Sample:
     seen = context["seen"]
     slot: Slot = seen["slot"]
-    failure = getattr(response, "error", None) or exception
     silent = seen["verdict"] == answers.NO_ANSWER
     return Sample(
         number=slot.number,
@@ -150,7 +159,7 @@ def _sample(  # noqa: PLR0913 (what Locust tells of a request)
         ended_s=round(seen["started"] + response_time / 1000, 6),
         status=0 if silent else response.status_code,
         verdict=seen["verdict"],
-        error=writer.error(_named(failure)) if silent else -1,
+        error=writer.error(_named(seen["failure"])) if silent else -1,
         size=response_length,
         busy=seen["busy"],
         write=slot.write,

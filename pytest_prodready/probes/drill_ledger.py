@@ -59,9 +59,14 @@ class ReadBack:
             in_database = rows(prefix) if rows is not None else {}
         if in_database:
             return in_database, ("database",), ""
+        if acknowledged and self._once(acknowledged[0]).status is None:
+            return {}, ("service",), "the service no longer answers, so no write could be read back"
         by_service = self._through_the_service(acknowledged)
         doubt = "" if by_service or not acknowledged else "no write could be read back"
         return by_service, ("service",), doubt
+
+    def _once(self, token: str) -> Answer:
+        return self._traffic.send(self._writes.read_back, READ_WITHIN_S, token)
 
     def _through_the_service(self, tokens: Sequence[str]) -> dict[str, int]:
         end = time.monotonic() + SETTLE_S

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pytest_prodready.generator.answers import RIGHT, WRONG_STATUS
+from pytest_prodready.generator.answers import NEVER_SENT, NO_ANSWER, WRONG_STATUS
 from pytest_prodready.generator.stream import Sample
 from pytest_prodready.probes.load import Generator, Load, Stage
 from pytest_prodready.settings import LoadSettings
@@ -16,6 +16,11 @@ LOST = 2.0  # times more than may be are too many for chance, and for the rest o
 FEWEST = 10
 SELF_TEST = 0.99
 CPU, DELAY, STEAL, LAG_MS, SERVICE_DELAY = 0.9, 0.4, 0.1, 50.0, 0.5
+FAILED = (
+    WRONG_STATUS,
+    NO_ANSWER,
+    NEVER_SENT,
+)  # an answer that is wrong, or an error in disguise, ends nothing
 FAILURES, SLOWNESS = "failures", "slowness"
 
 
@@ -29,7 +34,7 @@ class Counted:
     def add(self, sample: Sample, limits: LoadSettings) -> None:
         """One more request."""
         took_ms = 1000 * (sample.ended_s - sample.intended_s)
-        self.failed += sample.verdict != RIGHT
+        self.failed += sample.verdict in FAILED
         if sample.verdict != WRONG_STATUS:
             self.slow += took_ms > limits.p95_ms
             self.slowest += took_ms > limits.p99_ms

@@ -255,7 +255,7 @@ SPECIMENS = (
         says="KB for each request",
         swaps=(
             listing(
-                "        self.kept = getattr(self, 'kept', [])\n        self.kept.append(b'x' * 300_000)\n"
+                "        self.kept = getattr(self, 'kept', [])\n        self.kept.append(b'x' * 600_000)\n"
             ),
         ),
         settings=SHORT,
