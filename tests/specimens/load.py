@@ -270,11 +270,11 @@ SPECIMENS = (
                 """        import asyncio
         self.one = getattr(self, "one", None) or asyncio.Lock()
         async with self.one:
-            await asyncio.sleep(0.0055)
+            await asyncio.sleep(0.006)
 """
             ),
         ),
-        settings={**SHORT, "load.steps": [3, 5, 7]},
+        settings={**SHORT, "load.steps": [3, 5, 7], "load.headroom": 1.5},
         still_passes=(*LIVES, "load.no-write-lost"),
     ),
 )

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
+import struct
 import sys
 import time
 
@@ -69,6 +71,8 @@ async def misbehave(writer: asyncio.StreamWriter) -> None:
         await writer.drain()
         raise EOFError
     if HOW == "resets":
+        linger = struct.pack("ii", 1, 0)  # closed at once: the other end is told so
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         writer.transport.abort()
         raise EOFError
     if HOW == "trickles":

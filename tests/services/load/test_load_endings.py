@@ -39,7 +39,7 @@ def test_healthy_service_passes(loads: Loads) -> None:
         ("hangs", "no answer in time"),
         ("trickles", "no answer in time"),
         ("garbles", "an answer that isn't HTTP"),
-        ("resets", "connection reset"),
+        ("resets", "connection closed without an answer"),
     ],
 )
 def test_broken_service_is_named_in_time(loads: Loads, how: str, says: str) -> None:
