@@ -101,12 +101,19 @@ class Second:
     p99_ms: float | None
     slow: int  # good ones of these that took longer than what goes unnoticed
     under_way: float  # on average
+    lag_ms: float | None = None  # of the generator's clock, 99th percentile
+    delay: float | None = None  # share of the time that the generator waited for a processor
+    service_delay: float | None = None  # and that the service's threads did, taken together
 
 
 @dataclass(frozen=True, slots=True)
 class Generator:
-    """How well the generator and the machine were while the service was measured; shares of the time."""
+    """How well the generator and the machine were, in the seconds that trouble was seen in, or in all.
 
+    Shares are of the time.
+    """
+
+    seconds: int = 0  # that trouble was seen in: slow answers, or none
     self_test: float | None = None  # achieved on a server that does nothing; None: it had no test
     self_test_rate: float = 0.0
     cpu: float | None = None
@@ -115,7 +122,7 @@ class Generator:
     pressure: float | None = None
     lag_ms: float | None = None  # of a short sleep, 99th percentile
     busy: float = 0.0  # requests that had to wait for a user
-    service_delay: float | None = None  # of the service's processes, at the peak
+    service_delay: float | None = None  # of the service's threads, taken together
 
 
 @dataclass(frozen=True, slots=True)

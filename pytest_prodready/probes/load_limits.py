@@ -5,8 +5,6 @@ Checks judge by the same functions, so that a run ends, and is repeated, for wha
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from pytest_prodready.generator.answers import NEVER_SENT, NO_ANSWER, WRONG_STATUS
 from pytest_prodready.generator.stream import Sample
 from pytest_prodready.probes.load import Generator, Load, Stage
@@ -123,9 +121,3 @@ def _self_test(generator: Generator) -> str:
     return (
         f"on a server that does nothing the generator reached {share:.1%} of {generator.self_test_rate:g}/s"
     )
-
-
-def shares(values: Iterable[float | None]) -> float | None:
-    """The mean of what is known; None where nothing is."""
-    known = [value for value in values if value is not None]
-    return round(sum(known) / len(known), 4) if known else None

@@ -18,11 +18,12 @@ from pytest_prodready.probes.drill import last_words
 from pytest_prodready.probes.drill_ledger import ReadBack
 from pytest_prodready.probes.drill_scene import Scene, has_ended, renew, steady_or_renewed
 from pytest_prodready.probes.health import wait_until
-from pytest_prodready.probes.load import AGAIN, SELF_TEST, WARM_UP, Generator, Load, PoolLook
+from pytest_prodready.probes.load import AGAIN, SELF_TEST, WARM_UP, Load, PoolLook, Second
 from pytest_prodready.probes.load_generator import GeneratorProcess, generating, null_server, without_locust
+from pytest_prodready.probes.load_health import generator_of, with_health
 from pytest_prodready.probes.load_knee import knee
 from pytest_prodready.probes.load_ledger import ledger
-from pytest_prodready.probes.load_limits import FAILURES, Counted, doubts, missed, shares
+from pytest_prodready.probes.load_limits import FAILURES, Counted, doubts, missed
 from pytest_prodready.probes.load_plan import multiples, plan, shapes
 from pytest_prodready.probes.load_stats import Digest, percentile
 from pytest_prodready.probes.load_watch import Watch, counters, risen
@@ -78,13 +79,13 @@ def _once(scene: Scene) -> Load:
                 return Load(limits.expected_rps or 0.0, limits.multiplier, doubt=failure.message)
         left = _left(watch)
     stages = run.digest.stages()
-    after = counters(environment)
+    seconds, after = run.seconds(), counters(environment)
     found = Load(
         expected_rps=limits.expected_rps or 0.0,
         multiplier=limits.multiplier,
         stages=stages,
-        seconds=run.digest.seconds(),
-        generator=run.health(),
+        seconds=seconds,
+        generator=generator_of(stages, seconds, run.healths, limits.unnoticed_ms),
         ended=run.ended,
         ended_in=run.ended_in,
         ended_for=run.ended_for,
@@ -120,7 +121,7 @@ class _Run:
     _done: bool = False
     _latest: int = 0
     _recent: list[float] = field(default_factory=list)
-    _healths: list[dict[str, Any]] = field(default_factory=list)
+    healths: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         limits = self.limits
@@ -154,34 +155,9 @@ class _Run:
         if not self._done:
             self._end("the generator was not done when all deadlines had passed", FAILURES)
 
-    def health(self) -> Generator:
-        """How generator and machine were while the climb was measured."""
-        tested = next((each for each in self.digest.stages() if each.name == SELF_TEST), None)
-        climb = [each for each in self.digest.stages() if each.name not in UNWATCHED]
-        start = min((each.at_s for each in climb), default=0.0)
-        end = max((each.at_s + each.seconds for each in climb), default=0.0)
-        seen = [each for each in self._healths if start < each["at_s"] <= end + 1]
-        lags = sorted(each["lag_ms"] for each in seen if each["lag_ms"] is not None)
-        due = sum(each.due for each in climb)
-        return Generator(
-            self_test=None if tested is None else round(tested.achieved, 4),
-            self_test_rate=0.0 if tested is None else tested.rate,
-            cpu=shares(each["cpu"] for each in seen),
-            delay=shares(each["delay"] for each in seen),
-            steal=shares(each["steal"] for each in seen),
-            pressure=shares(each["pressure"] for each in seen),
-            lag_ms=percentile(lags, 0.9) if lags else None,
-            busy=round(sum(each.busy for each in climb) / due, 4) if due else 0.0,
-            service_delay=self._service_delay(start, end),
-        )
-
-    def _service_delay(self, start: float, end: float) -> float | None:
-        """The share of the time that the service's threads, taken together, waited for a processor."""
-        seen = [each for each in self.watch.usage if start <= each.at_s <= end and each.delay_s is not None]
-        if len(seen) < 2:
-            return None
-        waited = max(0.0, (seen[-1].delay_s or 0.0) - (seen[0].delay_s or 0.0))
-        return round(waited / max(1e-6, seen[-1].at_s - seen[0].at_s), 4)
+    def seconds(self) -> tuple[Second, ...]:
+        """Each second of the run, with how generator and service fared in it."""
+        return with_health(self.digest.seconds(), self.healths, self.watch.usage)
 
     def _take(self, told: Sample | dict[str, Any]) -> None:
         if isinstance(told, Sample):
@@ -193,7 +169,7 @@ class _Run:
         elif "error" in told:
             self.digest.errors.append(told["error"])
         elif "health" in told:
-            self._healths.append(told["health"])
+            self.healths.append(told["health"])
         elif "unfinished" in told:
             self.unfinished = told["unfinished"]
         elif "done" in told:
