@@ -270,7 +270,7 @@ SPECIMENS = (
                 """        import asyncio
         self.one = getattr(self, "one", None) or asyncio.Lock()
         async with self.one:
-            await asyncio.sleep(0.006)
+            await asyncio.sleep(0.0075)
 """
             ),
         ),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pytest_prodready.environment.consumption import Consumption
+from pytest_prodready.environment.consumption import Consumption, delay_in
 from pytest_prodready.environment.containers.application_image import ServiceImage
 from pytest_prodready.environment.containers.application_sockets import Lookout
 from pytest_prodready.environment.containers.box import Box, File, Plan
@@ -146,6 +146,7 @@ class ContainerApplication(StartedApplication):
             return Consumption(
                 cpu_s=told["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9,
                 memory_mb=(memory["usage"] - cached) / 2**20,
+                delay_s=delay_in(self.processes(), str(self._box.container.id)),
             )
         except (ServerError, KeyError, TypeError):
             return None  # it has ended, or the engine doesn't tell
