@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from locust import FastHttpUser, task  # first: it prepares what everything after it imports
@@ -21,6 +22,35 @@ from pytest_prodready.generator.schedule import Slot
 from pytest_prodready.generator.stream import Sample, Writer
 
 NOTHING_SENT = "no user was free before its deadline"
+
+
+@dataclass
+class Turn:
+    """One request under way, and what is known of it so far."""
+
+    slot: Slot
+    ask: int
+    started_s: float
+    waited: bool  # for a user
+    verdict: int = answers.RIGHT
+    why: str = ""  # there was no answer
+
+    def sample(self, writer: Writer, ended_s: float, status: int = 0, size: int = 0) -> Sample:
+        """What became of it."""
+        return Sample(
+            number=self.slot.number,
+            stage=self.slot.stage,
+            ask=self.ask,
+            intended_s=round(self.slot.at_s, 6),
+            started_s=round(self.started_s, 6),
+            ended_s=round(ended_s, 6),
+            status=status,
+            verdict=self.verdict,
+            error=writer.error(self.why) if self.why else -1,
+            size=size,
+            busy=int(self.waited),
+            write=self.slot.write,
+        )
 
 
 class SentOnce(HTTPClientPool):
@@ -53,42 +83,35 @@ class Sender(FastHttpUser):
         raise StopUser
 
     def _send(self, slot: Slot, waited: bool) -> None:
-        plan = self.crew.schedule.plan
+        schedule = self.crew.schedule
         started = self.crew.now_s
-        left = slot.at_s + plan.deadline_s - started
-        if self.crew.schedule.dropped(slot):
+        left = slot.at_s + schedule.plan.deadline_s - started
+        if schedule.dropped(slot):
             return
         if left <= 0:
-            unsent = {"ask": slot.ask, "started": started, "busy": 1, "verdict": answers.NEVER_SENT}
-            self.writer.sample(_without_answer(slot, unsent, started, NOTHING_SENT, self.writer))
+            never = Turn(slot, slot.ask, started, True, answers.NEVER_SENT, NOTHING_SENT)
+            self.writer.sample(never.sample(self.writer, started))
             return
         number, ask, token = self._asked(slot)
-        seen = {
-            "slot": slot,
-            "ask": number,
-            "started": started,
-            "busy": int(waited),
-            "verdict": answers.RIGHT,
-            "failure": None,
-        }
+        turn = Turn(slot, number, started, waited)
         try:
-            with gevent.Timeout(left), self._request(slot, ask, token, seen) as response:
-                self._judge(response, ask, token, seen)
+            with gevent.Timeout(left), self._request(turn, ask, token) as response:
+                self._judge(response, ask, token, turn)
         except (Exception, gevent.Timeout) as failure:  # an answer that can't be read is none
-            self.writer.sample(_without_answer(slot, seen, self.crew.now_s, _named(failure), self.writer))
+            turn.verdict, turn.why = answers.NO_ANSWER, _named(failure)
+            self.writer.sample(turn.sample(self.writer, self.crew.now_s))
 
-    def _judge(self, response: Any, ask: Ask, token: str, seen: dict[str, Any]) -> None:
-        slot: Slot = seen["slot"]
+    def _judge(self, response: Any, ask: Ask, token: str, turn: Turn) -> None:
         failure = response.request_meta["exception"]
         if failure is not None and not isinstance(failure, LocustBadStatusCode):
-            seen["verdict"], seen["failure"] = answers.NO_ANSWER, failure
-        elif not self.crew.schedule.plan.stages[slot.stage].null:
-            seen["verdict"] = answers.judged(ask, response.status_code, response.content or b"", token)
-        if seen["verdict"] != answers.RIGHT:
-            response.failure(str(seen["verdict"]))
+            turn.verdict, turn.why = answers.NO_ANSWER, _named(failure)
+        elif not self.crew.schedule.plan.stages[turn.slot.stage].null:
+            turn.verdict = answers.judged(ask, response.status_code, response.content or b"", token)
+        if turn.verdict != answers.RIGHT:
+            response.failure(str(turn.verdict))
             return
         response.success()
-        if slot.write >= 0:
+        if turn.slot.write >= 0:
             self.crew.schedule.writes.acknowledged(token, self.crew.now_s)
 
     def _asked(self, slot: Slot) -> tuple[int, Ask, str]:
@@ -102,8 +125,8 @@ class Sender(FastHttpUser):
         other = schedule.instead_of(ask)
         return other, schedule.plan.asks[other], slot.token
 
-    def _request(self, slot: Slot, ask: Ask, token: str, seen: dict[str, Any]) -> Any:
-        url = self.crew.schedule.plan.stages[slot.stage].url
+    def _request(self, turn: Turn, ask: Ask, token: str) -> Any:
+        url = self.crew.schedule.plan.stages[turn.slot.stage].url
         body = None if ask.json is None else json.dumps(ask.json).replace("{token}", token)
         headers = {name: value.replace("{token}", token) for name, value in ask.headers.items()}
         if body is not None and "content-type" not in {name.lower() for name in headers}:
@@ -116,7 +139,7 @@ class Sender(FastHttpUser):
             headers=headers,
             allow_redirects=False,
             catch_response=True,
-            context={"seen": seen},  # Locust copies the outer one
+            context={"turn": turn},
         )
 
 
@@ -131,56 +154,14 @@ def environment(plan: Plan, crew: Crew, writer: Writer) -> Environment:
     user = type("ScheduledUser", (Sender,), {"crew": crew, "writer": writer, "client_pool": pool})
     made = Environment(user_classes=[user])
 
-    def written(**event: Any) -> None:
-        writer.sample(_sample(writer, **event))
+    def written(*, response: Any, response_time: float, response_length: int, context: Any, **_: Any) -> None:
+        turn: Turn = context["turn"]
+        ended_s = turn.started_s + response_time / 1000
+        status = 0 if turn.verdict == answers.NO_ANSWER else response.status_code
+        writer.sample(turn.sample(writer, ended_s, status, response_length))
 
     made.events.request.add_listener(written)  # type: ignore[no-untyped-call]
     return made
-
-
-def _sample(
-    writer: Writer,
-    *,
-    response: Any,
-    response_time: float,
-    response_length: int,
-    context: dict[str, Any],
-    **_: Any,
-) -> Sample:
-    seen = context["seen"]
-    slot: Slot = seen["slot"]
-    silent = seen["verdict"] == answers.NO_ANSWER
-    return Sample(
-        number=slot.number,
-        stage=slot.stage,
-        ask=seen["ask"],
-        intended_s=round(slot.at_s, 6),
-        started_s=round(seen["started"], 6),
-        ended_s=round(seen["started"] + response_time / 1000, 6),
-        status=0 if silent else response.status_code,
-        verdict=seen["verdict"],
-        error=writer.error(_named(seen["failure"])) if silent else -1,
-        size=response_length,
-        busy=seen["busy"],
-        write=slot.write,
-    )
-
-
-def _without_answer(slot: Slot, seen: dict[str, Any], ended_s: float, why: str, writer: Writer) -> Sample:
-    return Sample(
-        number=slot.number,
-        stage=slot.stage,
-        ask=seen["ask"],
-        intended_s=round(slot.at_s, 6),
-        started_s=round(seen["started"], 6),
-        ended_s=round(ended_s, 6),
-        status=0,
-        verdict=answers.NEVER_SENT if seen["verdict"] == answers.NEVER_SENT else answers.NO_ANSWER,
-        error=writer.error(why),
-        size=0,
-        busy=seen["busy"],
-        write=slot.write,
-    )
 
 
 def _named(failure: Any) -> str:

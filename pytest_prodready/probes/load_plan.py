@@ -41,7 +41,8 @@ def multiples(limits: LoadSettings) -> dict[str, float]:
 def shapes(traffic: Traffic, settings: Settings) -> dict[str, Shape | None]:
     """What the answers to each declared request have in common while there is no load."""
     found: dict[str, Shape | None] = {}
-    for request in settings.requests:
+    reads = [settings.writes.read_back] if settings.writes is not None else []
+    for request in (*settings.requests, *reads):
         answers = [traffic.send(request, ANSWER_WITHIN_S) for _ in range(AT_REST)]
         bodies = [each.body.encode() for each in answers if each.expected and len(each.body) < BODY_LIMIT]
         found[request.label] = shape_of(bodies) if len(bodies) == AT_REST else None
@@ -85,7 +86,8 @@ def _mix(settings: Settings, requests: int, seen: dict[str, Shape | None]) -> It
     if settings.writes is not None and share > 0:
         weight = whole * share / (1 - 2 * share)
         yield _ask(settings.writes.create, weight, None, "create")
-        yield _ask(settings.writes.read_back, weight, None, "read back")
+        read_back = settings.writes.read_back
+        yield _ask(read_back, weight, seen.get(read_back.label), "read back")
 
 
 def _ask(request: Request, weight: float, shape: Shape | None, kind: Kind = "request") -> Ask:

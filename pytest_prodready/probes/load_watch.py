@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter as Counts
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -19,6 +18,7 @@ from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.errors import ProdreadyError
 from pytest_prodready.probes.load import Counter, PoolLook, Usage
+from pytest_prodready.probes.watching import every
 
 POOL_EVERY_S = 0.1
 USAGE_EVERY_S = 0.5
@@ -82,8 +82,8 @@ class Watch:
             database = self._environment.database
             if database is not None and self.sees_pool:
                 admin = held.enter_context(database.admin(within_s=LOOK_WITHIN_S))
-                held.enter_context(_every(POOL_EVERY_S, lambda: self._look(admin, database.user)))
-            held.enter_context(_every(USAGE_EVERY_S, self._use))
+                held.enter_context(every(POOL_EVERY_S, lambda: self._look(admin, database.user)))
+            held.enter_context(every(USAGE_EVERY_S, self._use))
             yield
 
     def left(self) -> PoolLook | None:
@@ -158,24 +158,3 @@ def _of_redis(cache: Cache | None) -> dict[str, float]:
     with cache.client() as client:
         told: Any = client.info("stats")
     return {f"redis {name}": float(told[name]) for name in REDIS_COUNTERS if name in told}
-
-
-@contextmanager
-def _every(seconds: float, look: Callable[[], None]) -> Iterator[None]:
-    """Look every so often, on a schedule, until the block ends; a look that fails is left out."""
-    stop = threading.Event()
-
-    def watch() -> None:
-        due = time.monotonic()
-        while not stop.wait(max(0.0, due - time.monotonic())):
-            with suppress(ProdreadyError, psycopg.Error):
-                look()
-            due = max(due + seconds, time.monotonic())
-
-    thread = threading.Thread(target=watch, name="prodready-load-watch", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()

@@ -93,7 +93,7 @@ SPECIMENS = (
         name="load-waits-for-a-hot-row",
         breaks="load.rate-is-reached",
         says="mostly waited for Lock",
-        also=frozenset({"load.responses-in-time", "load.pool-has-room"}),
+        also=frozenset({"load.responses-in-time", "load.pool-has-room", "load.has-headroom"}),
         swaps=(
             Swap(
                 APP,
@@ -122,9 +122,9 @@ SPECIMENS = (
         name="load-looks-at-every-row",
         breaks="load.rate-is-reached",
         says="were answered within the stage",
-        also=frozenset({"load.responses-in-time", "load.pool-has-room", "load.requests-succeed"}),
+        also=frozenset({"load.responses-in-time", "load.requests-succeed", "load.has-headroom"}),
         swaps=(
-            listing("        sum(number * number % 7 for number in range(150_000))\n"),
+            listing("        sum(number * number % 7 for number in range(250_000))\n"),
             Swap(
                 "jobboard/settings.py", "request_deadline_s: float = 5.0", "request_deadline_s: float = 60.0"
             ),
@@ -214,6 +214,7 @@ SPECIMENS = (
         name="load-pool-is-too-small",
         breaks="load.pool-has-room",
         says="of 1 connections",
+        also=frozenset({"load.has-headroom"}),
         swaps=(
             Swap(
                 APP,
