@@ -63,6 +63,8 @@ class Capability(StrEnum):
     MIGRATION_CHECK = "migration-check"  # its models can be held against the schema
     RESTORING = "restoring"  # what a backup is restored by can do no harm
     RTO = "rto"  # [backup] rto_s and database_gb
+    LOAD = "load"  # [load] expected_rps
+    VALIDATORS = "validators"  # [[requests]] contains, or [writes]: what a right answer holds
     REPLICA = "replica"  # the service is told of a replica: {postgres.replica_url}
     SERVER_HBA = "server-hba"  # [postgres] hba, or an external server
     SERVER_SETTINGS = "server-settings"  # [postgres] settings, or an external server

@@ -57,6 +57,8 @@ MISSING_LINES: dict[Capability, str] = {
         " yours, they need --prodready-allow-destructive too)"
     ),
     Capability.RTO: "[backup]\nrto_s = 3600\ndatabase_gb = 50   # production's",
+    Capability.LOAD: "[load]\nexpected_rps = 20   # on a usual day; ten times that is tried",
+    Capability.VALIDATORS: '[[requests]]\npath = "/jobs/1"\ncontains = \'"id": 1\'   # or [writes]',
     Capability.REPLICA: '[service]\nenv = { REPLICA_DATABASE_URL = "{postgres.replica_url}" }',
     Capability.SERVER_HBA: '[postgres]\nhba = "deploy/pg_hba.conf"   # production\'s rules',
     Capability.SERVER_SETTINGS: '[postgres]\nsettings = "deploy/postgresql.conf"   # production\'s settings',

@@ -11,6 +11,7 @@ from contextlib import suppress
 import psutil
 
 from pytest_prodready.environment import leftovers, sockets
+from pytest_prodready.environment.consumption import Consumption, consumption
 from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.logs import tail, write_private
 from pytest_prodready.environment.ports import LOOPBACK, is_free
@@ -120,6 +121,10 @@ class Application(StartedApplication):
     def connections_to(self, endpoints: Iterable[Endpoint]) -> Mapping[int, frozenset[int]] | None:
         """Which of its processes holds which connections to these addresses; None where nobody can tell."""
         return sockets.held(self.processes(), sockets.addresses_of(endpoints))
+
+    def consumption(self) -> Consumption | None:
+        """What its processes have used up to now."""
+        return consumption(self.processes())
 
     def log(self, lines: int) -> str:
         """The last lines of its output, as they are."""

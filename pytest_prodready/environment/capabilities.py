@@ -40,6 +40,9 @@ def configured(settings: Settings, allow_destructive: bool = False) -> frozenset
         Capability.PLAN_DATA: postgres_origin(settings) == "gate" and settings.explain.has_data,
         Capability.RESTORING: _restoring(settings, allow_destructive),
         Capability.RTO: settings.backup.rto_s is not None and settings.backup.database_gb is not None,
+        Capability.LOAD: settings.load.expected_rps is not None,
+        Capability.VALIDATORS: settings.writes is not None
+        or any(each.contains for each in settings.requests),
         Capability.REPLICA: postgres_origin(settings) == "gate" and replica_named(settings),
         **_of_migration(settings),
         **_of_postgres(settings),

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from pytest_prodready.environment.consumption import Consumption
 from pytest_prodready.environment.recipe import Recipe
 from pytest_prodready.environment.roles import ApplicationRole
 from pytest_prodready.environment.service import Endpoint, Seen
@@ -86,6 +87,10 @@ class GivenApplication:
 
     def connections_to(self, endpoints: Iterable[Endpoint]) -> None:
         """Nobody knows its connections."""
+
+    def consumption(self) -> Consumption | None:
+        """Nobody knows its processes."""
+        return None
 
     def another(self) -> AbstractContextManager[ApplicationRole]:
         """Refused: only a service that we start can be started a second time."""

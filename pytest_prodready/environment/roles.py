@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import psycopg
 
+from pytest_prodready.environment.consumption import Consumption
 from pytest_prodready.environment.postgres_config import Account
 from pytest_prodready.environment.postgres_tools import PostgresTools
 from pytest_prodready.environment.service import Endpoint, Killable, Pausable, Seen
@@ -228,6 +229,9 @@ class ApplicationRole(Protocol):
 
     def connections_to(self, endpoints: Iterable[Endpoint]) -> Mapping[int, frozenset[int]] | None:
         """Which of its processes holds which connections to these addresses; None where nobody can tell."""
+
+    def consumption(self) -> Consumption | None:
+        """What its processes have used up to now; None where nobody can tell."""
 
     def another(self) -> AbstractContextManager[ApplicationRole]:
         """A second instance of the same; ended on leaving."""

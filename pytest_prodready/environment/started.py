@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
+from pytest_prodready.environment.consumption import Consumption
 from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.ran import Command, Ran
 from pytest_prodready.environment.recipe import Recipe
@@ -96,6 +97,10 @@ class StartedApplication(ABC):
     @abstractmethod
     def connections_to(self, endpoints: Iterable[Endpoint]) -> Mapping[int, frozenset[int]] | None:
         """Which of its processes holds which connections to these addresses; None where nobody can tell."""
+
+    @abstractmethod
+    def consumption(self) -> Consumption | None:
+        """What its processes have used up to now; None where nobody can tell."""
 
     @abstractmethod
     def log(self, lines: int) -> str:

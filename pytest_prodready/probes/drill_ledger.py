@@ -44,6 +44,52 @@ class Write:
         return "unknown" if not self.answers or any(_open(each) for each in self.answers) else "refused"
 
 
+class ReadBack:
+    """Finds writes again by their tokens."""
+
+    def __init__(self, traffic: Traffic, writes: WritesSettings) -> None:
+        self._traffic, self._writes = traffic, writes
+
+    def found(
+        self, acknowledged: Sequence[str], prefix: str, rows: Rows | None
+    ) -> tuple[Mapping[str, int], tuple[str, ...], str]:
+        """How often each token is there: by the database where it holds them as such, else by the service."""
+        in_database: Mapping[str, int] = {}
+        with suppress(ProdreadyError, psycopg.Error):
+            in_database = rows(prefix) if rows is not None else {}
+        if in_database:
+            return in_database, ("database",), ""
+        if acknowledged and self._once(acknowledged[0]).status is None:
+            return {}, ("service",), "the service no longer answers, so no write could be read back"
+        by_service = self._through_the_service(acknowledged)
+        doubt = "" if by_service or not acknowledged else "no write could be read back"
+        return by_service, ("service",), doubt
+
+    def _once(self, token: str) -> Answer:
+        return self._traffic.send(self._writes.read_back, READ_WITHIN_S, token)
+
+    def _through_the_service(self, tokens: Sequence[str]) -> dict[str, int]:
+        end = time.monotonic() + SETTLE_S
+        found: dict[str, int] = {}
+        missing = list(tokens)
+        while missing:
+            requests = [with_token(self._writes.read_back, token) for token in missing]
+            found |= {
+                token: 1 for token, there in zip(missing, self._read(requests, missing), strict=True) if there
+            }
+            missing = [token for token in missing if token not in found]
+            if time.monotonic() > end:
+                break
+        return found
+
+    def _read(self, requests: Sequence[Request], tokens: Sequence[str]) -> list[bool]:
+        answers: list[bool] = []
+        for start in range(0, len(requests), AT_ONCE):
+            batch = self._traffic.ask_all(requests[start : start + AT_ONCE], READ_WITHIN_S)
+            answers += [a.expected and t in a.body for a, t in zip(batch, tokens[start:], strict=False)]
+        return answers
+
+
 class Journal:
     """Sends a write every so often; with a key in a header, those without an answer are sent again."""
 
@@ -113,7 +159,8 @@ class Journal:
             outcome: [write for write in journal if write.outcome == outcome]
             for outcome in ("acknowledged", "refused", "unknown")
         }
-        found, read_from, doubt = self._found(by_outcome["acknowledged"], rows)
+        acknowledged = [write.token for write in by_outcome["acknowledged"]]
+        found, read_from, doubt = ReadBack(self._traffic, self._writes).found(acknowledged, self.prefix, rows)
         lost = [write for write in by_outcome["acknowledged"] if not found.get(write.token)]
         return Ledger(
             acknowledged=len(by_outcome["acknowledged"]),
@@ -128,40 +175,6 @@ class Journal:
             read_from=read_from,
             doubt=doubt,
         )
-
-    def _found(
-        self, acknowledged: Sequence[Write], rows: Rows | None
-    ) -> tuple[Mapping[str, int], tuple[str, ...], str]:
-        """How often each token is there: by the database where it holds them as such, else by the service."""
-        in_database: Mapping[str, int] = {}
-        with suppress(ProdreadyError, psycopg.Error):
-            in_database = rows(self.prefix) if rows is not None else {}
-        if in_database:
-            return in_database, ("database",), ""
-        by_service = self._through_the_service([write.token for write in acknowledged])
-        doubt = "" if by_service or not acknowledged else "no write could be read back"
-        return by_service, ("service",), doubt
-
-    def _through_the_service(self, tokens: Sequence[str]) -> dict[str, int]:
-        end = time.monotonic() + SETTLE_S
-        found: dict[str, int] = {}
-        missing = list(tokens)
-        while missing:
-            requests = [with_token(self._writes.read_back, token) for token in missing]
-            found |= {
-                token: 1 for token, there in zip(missing, self._read(requests, missing), strict=True) if there
-            }
-            missing = [token for token in missing if token not in found]
-            if time.monotonic() > end:
-                break
-        return found
-
-    def _read(self, requests: Sequence[Request], tokens: Sequence[str]) -> list[bool]:
-        answers: list[bool] = []
-        for start in range(0, len(requests), AT_ONCE):
-            batch = self._traffic.ask_all(requests[start : start + AT_ONCE], READ_WITHIN_S)
-            answers += [a.expected and t in a.body for a, t in zip(batch, tokens[start:], strict=False)]
-        return answers
 
     def _readable(self, token: str) -> bool:
         answer = self._traffic.send(self._writes.read_back, READ_WITHIN_S, token)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -26,6 +25,7 @@ from pytest_prodready.probes.drill_scene import (
 )
 from pytest_prodready.probes.health import wait_until
 from pytest_prodready.probes.traffic import Answer
+from pytest_prodready.probes.watching import every
 from pytest_prodready.settings import Request
 
 EVERY_S = 0.025  # of the schedule: RTO is known to 50 ms or better
@@ -157,7 +157,7 @@ class _Run:
 
     def _watch(self, streams: ExitStack) -> None:
         traffic, deadline = self.scene.traffic, self.fault.deadline_s
-        streams.enter_context(_sampled(self._sample_backends))
+        streams.enter_context(every(BACKENDS_EVERY_S, self._sample_backends))
         for check in CHECKS:
             path = getattr(self.scene.settings.health, check)
             if path is not None:
@@ -237,24 +237,6 @@ class _Run:
             return None
         began = time.time() - self.watched.now()
         return tuple(round(at - began, 3) for at in seen.accepted_at if at >= began)
-
-
-@contextmanager
-def _sampled(look: Callable[[], None]) -> Iterator[None]:
-    """Look every so often until the block ends; a look that takes long delays only the next one."""
-    stop = threading.Event()
-
-    def watch() -> None:
-        while not stop.wait(BACKENDS_EVERY_S):
-            look()
-
-    thread = threading.Thread(target=watch, name="prodready-backends", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def _journal(scene: Scene, fault: Fault) -> Journal | None:

@@ -11,15 +11,15 @@ from pytest_prodready.reports.collect import TargetReport
 from pytest_prodready.reports.html_report import html
 from pytest_prodready.reports.json_report import document
 from pytest_prodready.reports.markdown_report import markdown
-from pytest_prodready.reports.timeline import timeline, timelines
+from pytest_prodready.reports.pictures import pictures
 
 
 def write(report: TargetReport, run: str, errors: Sequence[str]) -> None:
-    """Write report.json, report.md, report.html, and a picture of each drill beside its measurement."""
+    """Write report.json, report.md, report.html, and the pictures of measurements beside them."""
     record = Record(places.folder_of(report, run))
     record.write_text(places.JSON, json.dumps(document(report, errors), indent=1) + "\n")
     record.write_text(places.MARKDOWN, markdown(report, errors))
     record.write_text(places.HTML, html(report, errors))
-    drills = [each for found in report.findings for each in timelines(found["evidence"])]
-    for name, drill in dict(drills).items():
-        record.write_text(places.picture(name), timeline(drill, alone=True))
+    found = {each.name: each for finding in report.findings for each in pictures(finding["evidence"])}
+    for name, picture in found.items():
+        record.write_text(places.picture(name), picture.draw(alone=True))

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from pytest_prodready.catalogue import RULES
-from pytest_prodready.probes.drill import Drill
 from pytest_prodready.reports import details, places
 from pytest_prodready.reports.collect import Payload, TargetReport, told
+from pytest_prodready.reports.pictures import Picture, pictures
 from pytest_prodready.reports.spent import WORDS, Seconds, TimeSpent, by_suite, shares
-from pytest_prodready.reports.timeline import timeline, timelines
 from pytest_prodready.reports.trees import plan_trees, tree_lines
 
 LONGEST_PLAN = 400  # lines
@@ -75,13 +74,14 @@ class Drawn:
 
     def of(self, each: Payload) -> str:
         """The timelines of a finding."""
-        return "".join(self._figure(name, drill) for name, drill in timelines(each["evidence"]))
+        return "".join(self._figure(picture) for picture in pictures(each["evidence"]))
 
-    def _figure(self, name: str, drill: Drill) -> str:
+    def _figure(self, picture: Picture) -> str:
+        name = picture.name
         if name in self._names:
-            return tag("p", tag("a", escape(f"timeline of {drill.name}"), href=f"#timeline-{name}"))
+            return tag("p", tag("a", escape(f"timeline of {picture.shows}"), href=f"#timeline-{name}"))
         self._names.add(name)
-        return tag("figure", timeline(drill), "timeline", id=f"timeline-{name}")
+        return tag("figure", picture.draw(), "timeline", id=f"timeline-{name}")
 
 
 def finding(each: Payload, drawn: Drawn) -> str:
@@ -154,7 +154,7 @@ def _rule(each: Payload, drawn: Drawn) -> str:
 def _evidence(each: Payload) -> list[tuple[str, str]]:
     """The files of a finding as seen from the report, which lies in the run's folder."""
     found = [("evidence", places.measurement(name)) for name in each["evidence"]]
-    return [*found, *(("timeline", places.picture(name)) for name, _ in timelines(each["evidence"]))]
+    return [*found, *(("timeline", places.picture(drawn.name)) for drawn in pictures(each["evidence"]))]
 
 
 def _text(label: str, text: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pytest_prodready.reports.collect import Payload, TargetReport
-from pytest_prodready.reports.timeline import timelines
+from pytest_prodready.reports.pictures import pictures
 
 JSON, HTML, MARKDOWN = "report.json", "report.html", "report.md"
 
@@ -30,5 +30,5 @@ def evidence(each: Payload, folder: Path) -> Iterator[tuple[str, Path]]:
     """The files that show what was seen for a finding, with a label."""
     for name in each["evidence"]:
         yield "evidence", folder / measurement(name)
-    for name, _ in timelines(each["evidence"]):
-        yield "timeline", folder / picture(name)
+    for drawn in pictures(each["evidence"]):
+        yield "timeline", folder / picture(drawn.name)

@@ -56,7 +56,7 @@ def timeline(drill: Drill, *, alone: bool = False) -> str:
     labels = _placed(drill, x)
     restored_y = LABELS_Y + ROW * (1 + max((each.row for each in labels), default=-1))
     top = restored_y + GAP
-    drawn, bottom = _stack(lanes(drill, x), top)
+    drawn, bottom = stack(lanes(drill, x), top)
     body = [
         svg.text(0, TITLE_Y, f"{drill.name}: {drill.fault}", "title"),
         legend(drill, LEGEND_Y),
@@ -93,7 +93,7 @@ def _seconds(value: float) -> str:
     return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"
 
 
-def _stack(found: Sequence[Lane], top: float) -> tuple[list[str], float]:
+def stack(found: Sequence[Lane], top: float) -> tuple[list[str], float]:
     """The lanes below each other, and where the last one ends."""
     parts = []
     for lane in found:

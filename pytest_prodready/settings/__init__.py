@@ -10,6 +10,7 @@ from pytest_prodready.settings.limits import (
     PoolSettings,
     SslSettings,
 )
+from pytest_prodready.settings.load import LoadSettings
 from pytest_prodready.settings.migration import MigrationSettings
 from pytest_prodready.settings.service import (
     FaultProxySettings,
@@ -30,6 +31,7 @@ __all__ = [
     "FaultProxySettings",
     "HealthSettings",
     "Image",
+    "LoadSettings",
     "MigrationSettings",
     "Name",
     "PoolSettings",

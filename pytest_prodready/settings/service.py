@@ -100,6 +100,7 @@ class Request(Table):
     json_: Any = Field(default=None, alias="json")
     weight: Annotated[float, Field(gt=0)] = 1.0
     expect: tuple[Annotated[int, Field(ge=100, le=599)], ...] = ()
+    contains: str = ""  # what the body of a right answer holds
     cacheable: bool = False  # Redis only makes it faster
 
     @field_validator("expect", mode="before")

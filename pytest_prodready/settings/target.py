@@ -11,6 +11,7 @@ from pytest_prodready.settings.backup import BackupSettings
 from pytest_prodready.settings.base import Table
 from pytest_prodready.settings.explain import ExplainSettings
 from pytest_prodready.settings.limits import FailoverSettings, HealthSettings, PoolSettings, SslSettings
+from pytest_prodready.settings.load import LoadSettings
 from pytest_prodready.settings.migration import MigrationSettings
 from pytest_prodready.settings.service import (
     FaultProxySettings,
@@ -47,6 +48,7 @@ class Settings(Table):
     explain: ExplainSettings = ExplainSettings()
     migration: MigrationSettings = MigrationSettings()
     backup: BackupSettings = BackupSettings()
+    load: LoadSettings = LoadSettings()
     bypass: dict[str, Annotated[str, Field(min_length=3)]] = {}
     waivers: tuple[Waiver, ...] = ()
 

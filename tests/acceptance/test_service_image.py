@@ -16,6 +16,7 @@ from tests.images.fixture import images
 from tests.images.variables import variables as image_variables
 from tests.service_images import BUILT_IN, DOCKERFILE, by_build, by_image
 from tests.specimens import Specimen, all_specimens
+from tests.specimens.load import SHORT
 
 __all__ = ["images"]
 
@@ -30,6 +31,7 @@ DEFECTS = (
     "a-report-outlives-the-service",
 )
 HEALTHY = Specimen(name="healthy", breaks="", says="")
+LOADED = Specimen(name="loaded", breaks="", says="", settings=SHORT)
 
 
 def gate(folder: Path, images: Images, *arguments: str) -> GateRun:
@@ -53,16 +55,28 @@ def tidy_engine(tmp_path: Path, images: Images) -> Iterator[None]:
 def test_the_image_is_ready(tmp_path: Path, images: Images) -> None:
     """The gate passes on the example's image; only what needs its engine in process isn't tried."""
     by_image(HEALTHY.build(tmp_path), images.service)
-    run = gate(tmp_path, images, "-m", "readiness and not failover")
+    run = gate(tmp_path, images, "-m", "readiness and not failover and not load")
     assert run.code == 0, run.output
     assert "[service] image is given" in run.output
     assert images.service in run.output
-    tried = {rule: each for rule, each in RULES.items() if each.suite != "failover"}
+    tried = {rule: each for rule, each in RULES.items() if each.suite not in ("failover", "load")}
     untried = {rule for rule, verdict in run.verdicts.items() if verdict == "unverified"}
     in_process = {rule for rule, each in tried.items() if Capability.ENGINE in each.needs}
     # There is no baseline yet, and no table is large.
     assert untried == in_process | {"explain.plan-unchanged", "explain.tables-not-scanned"}
     assert {run.verdicts[rule] for rule in tried.keys() - untried} == {"passed"}
+
+
+def test_the_image_is_loaded(tmp_path: Path, images: Images) -> None:
+    """A service in a container takes the load and is watched; a busy machine may leave its times open."""
+    by_image(LOADED.build(tmp_path), images.service)
+    run = gate(tmp_path, images, "-m", "load")
+    verdicts = {rule: run.verdicts[rule] for rule, each in RULES.items() if each.suite == "load"}
+    assert {rule for rule, verdict in verdicts.items() if verdict == "failed"} <= {"load.has-headroom"}
+    told = ("no-write-lost", "answers-are-right", "no-hidden-errors", "connections-are-given-back")
+    assert {verdicts[f"load.{rule}"] for rule in (*told, "memory-is-bounded")} == {"passed"}, run.output
+    seen = run.finding("load.stays-up")["evidence"]["load"]
+    assert all(each["memory_mb"] > 10 and each["delay_s"] is not None for each in seen["usage"])
 
 
 def test_the_image_lives_through_failures(tmp_path: Path, images: Images) -> None:

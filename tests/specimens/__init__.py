@@ -12,7 +12,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "jobboard"
-SUITES = ("ssl", "pool", "explain", "failover", "migration", "backup", "health")
+SUITES = ("ssl", "pool", "explain", "failover", "migration", "backup", "load", "health")
 ROWS = 500  # of jobs: enough for these suites, and quick to seed
 
 

@@ -16,6 +16,7 @@ LAYERS = (
     ("findings",),
     ("rules", "catalogue", "suite"),
     ("settings", "misconfiguration", "configuration"),
+    ("generator",),
     ("faults",),
     ("environment",),
     ("options", "records", "verdicts"),

@@ -105,5 +105,5 @@ def test_lines_to_add_are_one_valid_document() -> None:
         "REDIS_URL": "{redis.url}",
         "REPLICA_DATABASE_URL": "{postgres.replica_url}",
     }
-    assert len(data["requests"]) == 3
+    assert len(data["requests"]) == 4
     assert lines.count("[postgres]") == 1

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from docker.types import LogConfig
 
+from pytest_prodready.environment.consumption import Consumption, delay_in
 from pytest_prodready.environment.containers.application_image import ServiceImage
 from pytest_prodready.environment.containers.application_inside import inside
 from pytest_prodready.environment.containers.application_sockets import Lookout
@@ -142,6 +143,21 @@ class ContainerApplication(StartedApplication):
         if self._kit.lookout is None or not self.alive:
             return None
         return self._kit.lookout.held(str(self._box.container.id), endpoints)
+
+    def consumption(self) -> Consumption | None:
+        """What its container has used up to now, as the engine tells it: memory without the files' cache."""
+        try:
+            with explained("Asking what the service uses"):
+                told = self._box.container.stats(stream=False, one_shot=True)
+            memory = told["memory_stats"]
+            cached = memory.get("stats", {}).get("inactive_file", 0)
+            return Consumption(
+                cpu_s=told["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9,
+                memory_mb=(memory["usage"] - cached) / 2**20,
+                delay_s=delay_in(self.processes(), str(self._box.container.id)),
+            )
+        except (ServerError, KeyError, TypeError):
+            return None  # it has ended, or the engine doesn't tell
 
     def log(self, lines: int) -> str:
         """The last lines of its output, as they are."""

@@ -1,0 +1,134 @@
+"""The processes of the generator and of the null server: started, read while they run, and ended."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pytest_prodready.environment.announced import announced_port, module, module_environment
+from pytest_prodready.environment.logs import tail
+from pytest_prodready.environment.runs import Run, close_pipes
+from pytest_prodready.errors import ServerError
+from pytest_prodready.generator.plan import Plan
+from pytest_prodready.generator.stream import Sample
+
+READY_WITHIN_S = 30.0
+ENDED_WITHIN_S = 10.0
+
+
+def without_locust() -> str:
+    """Why there can be no generator here; empty when there can."""
+    if importlib.util.find_spec("locust") is not None:
+        return ""
+    return (
+        "Locust isn't installed, which generates the load:"
+        f" {sys.executable} -m pip install 'pytest-prodready[load]'"
+    )
+
+
+@contextmanager
+def null_server(run: Run) -> Iterator[str]:
+    """The address of a server that does nothing but answer, as long as the block lasts."""
+    log = run.folder / "null-server.log"
+    process = _spawned(run, ["pytest_prodready.generator.null_server"], log, stdout=subprocess.PIPE)
+    try:
+        yield f"http://{announced_port(process, 'The null server', log)}"
+    finally:
+        _end(process)
+
+
+class GeneratorProcess:
+    """A generator at work on its plan; what it tells is read as it comes."""
+
+    def __init__(self, run: Run, plan: Plan) -> None:
+        number = len(list(run.folder.glob("generator*.log"))) + 1
+        self._log = run.folder / f"generator-{number}.log"
+        self._out = run.folder / f"generator-{number}.samples"
+        self._out.touch(mode=0o600)
+        command = ["pytest_prodready.generator", "--out", str(self._out)]
+        self._process = _spawned(run, command, self._log)
+        self._read = self._out.open(encoding="utf-8")
+        self._part = ""
+        self._say(plan.as_json())
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
+    def news(self) -> Iterator[Sample | dict[str, Any]]:
+        """What it has written since the last time."""
+        self._part += self._read.read()
+        *lines, self._part = self._part.split("\n")
+        for line in lines:
+            told = json.loads(line)
+            yield Sample(*told) if isinstance(told, list) else told
+
+    def began(self) -> tuple[float, list[Sample | dict[str, Any]]]:
+        """When its schedule begins (monotonic), and what else it has told by then; raises ServerError."""
+        end = time.monotonic() + READY_WITHIN_S
+        told: list[Sample | dict[str, Any]] = []
+        while time.monotonic() < end:
+            running = self.alive
+            for each in self.news():
+                told.append(each)
+            for each in told:
+                if isinstance(each, dict) and "began" in each:
+                    return float(each["began"]), told
+            if not running:
+                break
+            time.sleep(0.02)
+        raise ServerError("The load generator did not start.", value=tail(self._log))
+
+    def end_climb(self) -> None:
+        """Leave out what is left of the climb."""
+        self._say("end climb")
+
+    def discard(self) -> None:
+        """End it for good."""
+        _end(self._process)
+        self._read.close()
+        self._out.unlink(missing_ok=True)
+
+    def _say(self, line: str) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(line.encode() + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            return  # it has died, which whoever waits for it will see
+
+
+@contextmanager
+def generating(run: Run, plan: Plan) -> Iterator[GeneratorProcess]:
+    """A generator at work, as long as the block lasts."""
+    generator = GeneratorProcess(run, plan)
+    try:
+        yield generator
+    finally:
+        generator.discard()
+
+
+def _spawned(run: Run, words: list[str], log: Path, **options: Any) -> subprocess.Popen[bytes]:
+    name, *arguments = words
+    command = [*module(name), *arguments]
+    environment = module_environment()
+    return run.spawn(command, env=environment, cwd=run.folder, log=log, stdin=subprocess.PIPE, **options)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait(ENDED_WITHIN_S)
+    close_pipes(process)

@@ -1,0 +1,86 @@
+"""How generator and machine fared in the seconds in which trouble was seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+from pytest_prodready.probes.load import AGAIN, SELF_TEST, WARM_UP, Generator, Second, Stage, Usage
+from pytest_prodready.probes.load_stats import percentile
+
+NOT_JUDGED = (SELF_TEST, WARM_UP)
+TROUBLE = 0.02  # of a second's requests: fewer move no percentile that is judged
+LAG_SHARE = 0.75  # of the seconds of trouble have no worse a clock
+
+
+def with_health(
+    seconds: Sequence[Second], healths: Sequence[Mapping[str, Any]], usage: Sequence[Usage]
+) -> tuple[Second, ...]:
+    """Each second with what was known of generator and service in it."""
+    own = {math.floor(each["at_s"] - 0.5): each for each in healths}
+    waited = _waited(usage)
+    return tuple(
+        replace(
+            each,
+            lag_ms=own.get(int(each.at_s), {}).get("lag_ms"),
+            delay=own.get(int(each.at_s), {}).get("delay"),
+            service_delay=waited.get(int(each.at_s)),
+        )
+        for each in seconds
+    )
+
+
+def generator_of(
+    stages: Sequence[Stage],
+    seconds: Sequence[Second],
+    healths: Sequence[Mapping[str, Any]],
+    unnoticed_ms: float,
+) -> Generator:
+    """The figures of the seconds with trouble; where there was none, of all that are judged."""
+    tested = next((each for each in stages if each.name == SELF_TEST), None)
+    judged = [each for each in stages if each.name not in NOT_JUDGED]
+    start = min((each.at_s for each in judged), default=0.0)
+    shown = [each for each in seconds if each.at_s >= math.floor(start)]
+    trouble = [each for each in shown if in_trouble(each, unnoticed_ms)]
+    at = {int(each.at_s) for each in trouble or shown}
+    seen = [each for each in healths if math.floor(each["at_s"] - 0.5) in at]
+    lags = sorted(each["lag_ms"] for each in seen if each["lag_ms"] is not None)
+    climb = [each for each in judged if each.name != AGAIN]
+    due = sum(each.due for each in climb)
+    return Generator(
+        seconds=len(trouble),
+        self_test=None if tested is None else round(tested.achieved, 4),
+        self_test_rate=0.0 if tested is None else tested.rate,
+        cpu=_mean(each["cpu"] for each in seen),
+        delay=_mean(each["delay"] for each in seen),
+        steal=_mean(each["steal"] for each in seen),
+        pressure=_mean(each["pressure"] for each in seen),
+        lag_ms=percentile(lags, LAG_SHARE) if lags else None,
+        busy=round(sum(each.busy for each in climb) / due, 4) if due else 0.0,
+        service_delay=_mean(each.service_delay for each in trouble or shown),
+    )
+
+
+def in_trouble(second: Second, unnoticed_ms: float) -> bool:
+    """Whether requests of this second were slow enough to be noticed, or failed."""
+    slow = second.slow > TROUBLE * second.due and (second.p99_ms or 0.0) > unnoticed_ms
+    return slow or second.failed > 0
+
+
+def _waited(usage: Sequence[Usage]) -> dict[int, float]:
+    """How long the service's threads waited for a processor in each second; of two looks the longer."""
+    found: dict[int, float] = {}
+    for earlier, later in pairwise(usage):
+        if earlier.delay_s is not None and later.delay_s is not None and later.at_s > earlier.at_s:
+            at = math.floor((earlier.at_s + later.at_s) / 2)
+            share = max(0.0, later.delay_s - earlier.delay_s) / (later.at_s - earlier.at_s)
+            found[at] = max(found.get(at, 0.0), round(share, 4))
+    return found
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return round(sum(known) / len(known), 4) if known else None

@@ -1,0 +1,123 @@
+"""What the probe has to know of limits: when a climb is lost, and when the machine has spoiled a run.
+
+Checks judge by the same functions, so that a run ends, and is repeated, for what would be judged.
+"""
+
+from __future__ import annotations
+
+from pytest_prodready.generator.answers import NEVER_SENT, NO_ANSWER, WRONG_STATUS
+from pytest_prodready.generator.stream import Sample
+from pytest_prodready.probes.load import Generator, Load, Stage
+from pytest_prodready.settings import LoadSettings
+
+LOST = 2.0  # times more than may be are too many for chance, and for the rest of the stage to make good
+FEWEST = 10
+SELF_TEST = 0.99
+CPU, DELAY, STEAL, LAG_MS, SERVICE_DELAY = 0.9, 0.4, 0.1, 50.0, 0.5
+FAILED = (
+    WRONG_STATUS,
+    NO_ANSWER,
+    NEVER_SENT,
+)  # an answer that is wrong, or an error in disguise, ends nothing
+FAILURES, SLOWNESS = "failures", "slowness"
+
+
+class Counted:
+    """What was seen of one stage so far, as far as limits ask for it."""
+
+    def __init__(self, planned: int) -> None:
+        self.planned = planned
+        self.failed = self.slow = self.slowest = 0
+
+    def add(self, sample: Sample, limits: LoadSettings) -> None:
+        """One more request."""
+        took_ms = 1000 * (sample.ended_s - sample.intended_s)
+        self.failed += sample.verdict in FAILED
+        if sample.verdict != WRONG_STATUS:
+            self.slow += took_ms > limits.p95_ms
+            self.slowest += took_ms > limits.p99_ms
+
+    def lost(self, limits: LoadSettings) -> tuple[str, str]:
+        """What for and why no limit of this stage can be met any more; empty while it can."""
+        if self.failed > max(FEWEST, LOST * limits.failures * self.planned):
+            return FAILURES, f"{self.failed} of {self.planned} requests had failed"
+        for count, share, ms in (
+            (self.slow, 0.05, limits.p95_ms),
+            (self.slowest, 0.01, limits.p99_ms),
+        ):
+            if count > max(FEWEST, LOST * share * self.planned):
+                return SLOWNESS, f"{count} of {self.planned} requests had taken longer than {ms:g} ms"
+        return "", ""
+
+
+def too_many(stage: Stage, limits: LoadSettings) -> bool:
+    """Whether more requests of a stage failed than may; a single one may always."""
+    return stage.failures > max(1, limits.failures * stage.due)
+
+
+def too_slow(stage: Stage, usual: Stage | None, limits: LoadSettings) -> str:
+    """Which percentile of a stage is beyond its limit, and by how much; empty when none is.
+
+    A percentile counts by the lower end of its confidence.
+    """
+    times = stage.response
+    if times is None:
+        return "no request was served"
+    for name, seen, limit in (("p95", times.p95, limits.p95_ms), ("p99", times.p99, limits.p99_ms)):
+        if seen.ms > limit:
+            return f"{name} was {seen.ms:.0f} ms ({seen.low_ms:.0f} to {seen.high_ms:.0f})"
+    if usual is None or usual.response is None:
+        return ""
+    most = max(limits.unnoticed_ms, limits.slowdown * usual.response.p95.high_ms)
+    if times.p95.low_ms > most:
+        return f"p95 was {times.p95.ms:.0f} ms, {times.p95.ms / usual.response.p95.ms:.0f} times that of 1x"
+    return ""
+
+
+def sure(stage: Stage, limits: LoadSettings) -> bool:
+    """Whether that can't be chance: the lower end of a confidence is beyond the limit, too."""
+    times = stage.response
+    if times is None or (times.p95.ms <= limits.p95_ms and times.p99.ms <= limits.p99_ms):
+        return True
+    return times.p95.low_ms > limits.p95_ms or times.p99.low_ms > limits.p99_ms
+
+
+def missed(seen: Load, limits: LoadSettings) -> bool:
+    """Whether a run fell short of the target in rate, time or failures."""
+    if seen.ended or seen.peak is None:
+        return True
+    return any(
+        stage.achieved < limits.achieved
+        or too_many(stage, limits)
+        or too_slow(stage, seen.usual, limits) != ""
+        for stage in seen.climb
+    )
+
+
+def doubts(generator: Generator) -> str:
+    """Why a shortfall may be the generator's or the machine's, with the figures; empty when it can't be."""
+    found = [
+        (generator.self_test is not None and generator.self_test < SELF_TEST, _self_test(generator)),
+        *(
+            (value is not None and value > limit, words.format(value if value is not None else 0))
+            for value, limit, words in (
+                (generator.cpu, CPU, "the generator was busy {:.0%} of the time"),
+                (generator.delay, DELAY, "it waited for a processor {:.0%} of the time"),
+                (generator.lag_ms, LAG_MS, "its clock was late by up to {:.0f} ms"),
+                (generator.steal, STEAL, "{:.0%} of a processor was taken from this machine"),
+                (
+                    generator.service_delay,
+                    SERVICE_DELAY,
+                    "the service waited for a processor {:.0%} of the time",
+                ),
+            )
+        ),
+    ]
+    return ", ".join(words for true, words in found if true)
+
+
+def _self_test(generator: Generator) -> str:
+    share = generator.self_test or 0.0
+    return (
+        f"on a server that does nothing the generator reached {share:.1%} of {generator.self_test_rate:g}/s"
+    )

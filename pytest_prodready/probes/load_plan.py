@@ -1,0 +1,106 @@
+"""From prodready.toml to the generator's plan: stages, mix, and what answers look like at rest."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Iterable
+
+from pytest_prodready.generator.answers import shape_of
+from pytest_prodready.generator.plan import Ask, Kind, Plan, Shape, Stage
+from pytest_prodready.probes.load import AGAIN, SELF_TEST, USUAL, WARM_UP
+from pytest_prodready.probes.traffic import BODY_LIMIT, Traffic
+from pytest_prodready.settings import LoadSettings, Request, Settings
+
+SELF_TEST_TIMES = 1.5
+AT_REST = 3  # answers of each request
+ANSWER_WITHIN_S = 5.0
+MOST_USERS = 1000
+MOST_WRITES = 50_000
+
+
+def plan(settings: Settings, service: str, null: str, shapes: dict[str, Shape | None]) -> Plan:
+    """All stages, and the declared mix with writes in it."""
+    limits = settings.load
+    stages = _stages(limits, service, null)
+    return Plan(
+        stages=stages,
+        asks=tuple(_mix(settings, sum(each.planned for each in stages), shapes)),
+        users=limits.users or min(MOST_USERS, math.ceil(limits.peak_rps * limits.deadline_s) + 1),
+        deadline_s=limits.deadline_s,
+        settle_s=limits.settle_s,
+        prefix=f"prodready{secrets.token_hex(4)}x",
+    )
+
+
+def multiples(limits: LoadSettings) -> dict[str, float]:
+    """Each stage of the service by its name, with how many times the expected rate it has."""
+    return {WARM_UP: 1.0, USUAL: 1.0, AGAIN: 1.0} | {_name(each): each for each in _steps(limits)}
+
+
+def shapes(traffic: Traffic, settings: Settings) -> dict[str, Shape | None]:
+    """What the answers to each declared request have in common while there is no load."""
+    found: dict[str, Shape | None] = {}
+    reads = [settings.writes.read_back] if settings.writes is not None else []
+    for request in (*settings.requests, *reads):
+        answers = [traffic.send(request, ANSWER_WITHIN_S) for _ in range(AT_REST)]
+        bodies = [each.body.encode() for each in answers if each.expected and len(each.body) < BODY_LIMIT]
+        found[request.label] = shape_of(bodies) if len(bodies) == AT_REST else None
+    return found
+
+
+def _steps(limits: LoadSettings) -> tuple[float, ...]:
+    return (*limits.climb, *([limits.multiplier] if limits.multiplier > 1 else []))
+
+
+def _name(multiple: float) -> str:
+    return f"{multiple:g}x"
+
+
+def _stages(limits: LoadSettings, service: str, null: str) -> tuple[Stage, ...]:
+    usual = limits.expected_rps or 1.0
+    test = Stage(SELF_TEST, null, SELF_TEST_TIMES * limits.peak_rps, limits.self_test_s, null=True)
+    return (
+        test,
+        Stage(WARM_UP, service, usual, limits.warm_up_s),
+        Stage(USUAL, service, usual, limits.usual_s),
+        *(
+            Stage(
+                _name(each),
+                service,
+                usual * each,
+                limits.peak_s if each == limits.multiplier else limits.step_s,
+                climb=True,
+            )
+            for each in _steps(limits)
+        ),
+        Stage(AGAIN, service, usual, limits.again_s),
+    )
+
+
+def _mix(settings: Settings, requests: int, seen: dict[str, Shape | None]) -> Iterable[Ask]:
+    whole = sum(each.weight for each in settings.requests)
+    share = min(settings.load.writes, MOST_WRITES / requests) if settings.writes is not None else 0.0
+    for request in settings.requests:
+        yield _ask(request, request.weight, seen.get(request.label))
+    if settings.writes is not None and share > 0:
+        weight = whole * share / (1 - 2 * share)
+        yield _ask(settings.writes.create, weight, None, "create")
+        read_back = settings.writes.read_back
+        yield _ask(read_back, weight, seen.get(read_back.label), "read back")
+
+
+def _ask(request: Request, weight: float, shape: Shape | None, kind: Kind = "request") -> Ask:
+    label = request.label if kind == "request" else f"{kind}: {request.label}"
+    return Ask(
+        label=label,
+        path=request.path,
+        method=request.method,
+        headers=request.headers,
+        json=request.json_,
+        weight=weight,
+        expect=request.expect,
+        contains=request.contains,
+        shape=shape,
+        kind=kind,
+    )

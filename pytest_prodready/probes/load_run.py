@@ -1,0 +1,242 @@
+"""Load the service stage by stage, watch everything meanwhile, and end early what is lost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import psycopg
+
+from pytest_prodready.environment.environment import Environment
+from pytest_prodready.errors import ProdreadyError
+from pytest_prodready.generator.plan import Plan
+from pytest_prodready.generator.stream import Sample
+from pytest_prodready.probes.drill import last_words
+from pytest_prodready.probes.drill_ledger import ReadBack
+from pytest_prodready.probes.drill_scene import Scene, has_ended, renew, steady_or_renewed
+from pytest_prodready.probes.health import wait_until
+from pytest_prodready.probes.load import AGAIN, SELF_TEST, WARM_UP, Load, PoolLook, Second
+from pytest_prodready.probes.load_generator import GeneratorProcess, generating, null_server, without_locust
+from pytest_prodready.probes.load_health import generator_of, with_health
+from pytest_prodready.probes.load_knee import knee
+from pytest_prodready.probes.load_ledger import ledger
+from pytest_prodready.probes.load_limits import FAILURES, Counted, doubts, missed
+from pytest_prodready.probes.load_plan import multiples, plan, shapes
+from pytest_prodready.probes.load_stats import Digest, percentile
+from pytest_prodready.probes.load_watch import Watch, counters, risen
+from pytest_prodready.probes.traffic import Traffic
+from pytest_prodready.settings import LoadSettings, Settings
+
+POLL_S = 0.1
+TELL_EVERY_S = 1.0
+BEYOND_S = 10.0  # after the last deadline the generator is given up
+SETTLED_AFTER_S = 2.0  # the last request: then the service has had time to let go of connections
+LOG_LINES = 5000
+ERROR_WORDS = ("ERROR", "CRITICAL", "FATAL", "Traceback", "panic:")
+ATTEMPTS = 2
+UNWATCHED = (SELF_TEST, WARM_UP, AGAIN)  # no climb ends in them
+
+
+def load(
+    environment: Environment, traffic: Traffic, settings: Settings, progress: Callable[[str], None]
+) -> Load:
+    """All stages; once more where the target was missed and the machine may be why."""
+    limits = settings.load
+    nothing = Load(limits.expected_rps or 0.0, limits.multiplier)
+    if doubt := without_locust():
+        return replace(nothing, lacking=doubt)
+    scene = Scene(environment, traffic, settings, progress)
+    for attempt in range(1, ATTEMPTS + 1):
+        progress("load: waiting for the steady state")
+        if doubt := steady_or_renewed(scene):
+            return replace(nothing, doubt=f"the service was not steady before the load: {doubt}")
+        seen = replace(_once(scene), attempts=attempt)
+        if seen.doubt or not missed(seen, limits) or not doubts(seen.generator):
+            break
+        progress(f"load: the target was missed, but {doubts(seen.generator)}: once more")
+    if has_ended(scene):
+        renew(scene)
+    return seen
+
+
+def _once(scene: Scene) -> Load:
+    settings, environment = scene.settings, scene.environment
+    limits = settings.load
+    seen_at_rest = shapes(scene.traffic, settings)
+    process = environment.application.pid if environment.application else None
+    errors, before = _log_errors(environment), counters(environment)
+    watch = Watch(environment)
+    with null_server(environment.run) as null, watch.watching():
+        made = plan(settings, scene.traffic.base_url, null, seen_at_rest)
+        with generating(environment.run, made) as generator:
+            run = _Run(scene, made, generator, watch)
+            try:
+                run.follow()
+            except ProdreadyError as failure:
+                return Load(limits.expected_rps or 0.0, limits.multiplier, doubt=failure.message)
+        left = _left(watch)
+    stages = run.digest.stages()
+    seconds, after = run.seconds(), counters(environment)
+    found = Load(
+        expected_rps=limits.expected_rps or 0.0,
+        multiplier=limits.multiplier,
+        stages=stages,
+        seconds=seconds,
+        generator=generator_of(stages, seconds, run.healths, limits.unnoticed_ms),
+        ended=run.ended,
+        ended_in=run.ended_in,
+        ended_for=run.ended_for,
+        unfinished=run.unfinished,
+        validated=settings.writes is not None or any(each.contains for each in settings.requests),
+        pool=watch.looks if watch.sees_pool else None,
+        waits=risen(dict.fromkeys(watch.waits, 0.0), {name: float(n) for name, n in watch.waits.items()}),
+        usage=watch.usage or None,
+        counters=risen(before, after),
+        rested=next(iter(watch.looks), None),
+        left=left,
+        log_errors=max(0, _log_errors(environment) - errors),
+        same_process=None if process is None else _same(environment, process),
+        last_words=_last_words(environment) if has_ended(scene) else "",
+    )
+    return replace(found, ledger=_ledger(scene, run), knee=knee(found.climb))
+
+
+@dataclass
+class _Run:
+    """One run under way."""
+
+    scene: Scene
+    plan: Plan
+    generator: GeneratorProcess
+    watch: Watch
+    ended: str = ""
+    ended_in: str = ""
+    ended_for: str = ""
+    unfinished: int = 0
+    _began: float = 0.0
+    _told_at: float = 0.0
+    _done: bool = False
+    _latest: int = 0
+    _recent: list[float] = field(default_factory=list)
+    healths: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        limits = self.limits
+        self.digest = Digest(self.plan, multiples(limits), limits.unnoticed_ms / 1000)
+        self._counted = [Counted(stage.planned) for stage in self.plan.stages]
+
+    @property
+    def limits(self) -> LoadSettings:
+        """[load]."""
+        return self.scene.settings.load
+
+    def follow(self) -> None:
+        """Until the generator is done, the service has ended, or all deadlines have passed."""
+        self._began, told = self.generator.began()
+        self.watch.begin(self._began)
+        for each in told:
+            self._take(each)
+        length = sum(stage.seconds for stage in self.plan.stages)
+        over = self._began + length + self.plan.deadline_s + BEYOND_S
+        while not wait_until(time.monotonic() + POLL_S, lambda: self._done) and time.monotonic() < over:
+            running = self.generator.alive
+            for each in self.generator.news():
+                self._take(each)
+            self._end_what_is_lost()
+            self._tell(length)
+            if has_ended(self.scene):
+                self._end("the service's process had ended", FAILURES)
+                return
+            if not running and not self._done:
+                raise ProdreadyError("the load generator ended before its time")
+        if not self._done:
+            self._end("the generator was not done when all deadlines had passed", FAILURES)
+
+    def seconds(self) -> tuple[Second, ...]:
+        """Each second of the run, with how generator and service fared in it."""
+        return with_health(self.digest.seconds(), self.healths, self.watch.usage)
+
+    def _take(self, told: Sample | dict[str, Any]) -> None:
+        if isinstance(told, Sample):
+            self.digest.add(told)
+            self._counted[told.stage].add(told, self.limits)
+            if told.stage > self._latest:
+                self._latest, self._recent = told.stage, []
+            self._recent.append(told.ended_s - told.intended_s)
+        elif "error" in told:
+            self.digest.errors.append(told["error"])
+        elif "health" in told:
+            self.healths.append(told["health"])
+        elif "unfinished" in told:
+            self.unfinished = told["unfinished"]
+        elif "done" in told:
+            self._done = True
+
+    def _end_what_is_lost(self) -> None:
+        if self.ended:
+            return
+        for number, stage in enumerate(self.plan.stages):
+            if stage.name not in UNWATCHED:
+                what, why = self._counted[number].lost(self.limits)
+                if why:
+                    self._end(why, what, stage.name)
+                    self.generator.end_climb()
+                    return
+
+    def _end(self, why: str, what: str, stage: str = "") -> None:
+        if not self.ended:
+            self.ended, self.ended_for = why, what
+            self.ended_in = stage or self.plan.stages[self._latest].name
+            self.scene.progress(f"load: the climb is ended in stage {self.ended_in}: {why}")
+
+    def _tell(self, length: float) -> None:
+        """Every second: stage, rate, p95, errors, time left."""
+        now = time.monotonic()
+        if now < self._told_at + TELL_EVERY_S or not self._recent:
+            return
+        self._told_at = now
+        stage = self.plan.stages[self._latest]
+        p95 = percentile(sorted(self._recent), 0.95) * 1000
+        failed = sum(each.failed for each in self._counted)
+        left = max(0.0, self._began + length - now)
+        self.scene.progress(
+            f"load: {stage.name}, {stage.rate:g}/s: p95 {p95:.0f} ms, {failed} errors, {left:.0f} s left"
+        )
+
+
+def _left(watch: Watch) -> PoolLook | None:
+    """The service's connections some time after the last request."""
+    wait_until(time.monotonic() + SETTLED_AFTER_S, lambda: not watch.sees_pool)
+    with suppress(ProdreadyError, psycopg.Error):
+        return watch.left()
+    return None
+
+
+def _ledger(scene: Scene, run: _Run) -> Any:
+    writes = scene.settings.writes
+    if writes is None:
+        return None
+    scene.progress("load: reading the writes back")
+    samples = [each for found in run.digest.samples for each in found]
+    service = [each for each in samples if run.plan.stages[each.stage].name != SELF_TEST]
+    return ledger(service, run.plan, ReadBack(scene.traffic, writes), scene.environment.database)
+
+
+def _same(environment: Environment, process: int) -> bool:
+    application = environment.application
+    return application is not None and application.alive and application.pid == process
+
+
+def _log_errors(environment: Environment) -> int:
+    """How many lines of the service's log speak of an error."""
+    application = environment.application
+    text = application.log(LOG_LINES) if application is not None else ""
+    return sum(any(word in line for word in ERROR_WORDS) for line in text.splitlines())
+
+
+def _last_words(environment: Environment) -> str:
+    application = environment.application
+    return last_words(application.log_tail(LOG_LINES)) if application is not None else ""

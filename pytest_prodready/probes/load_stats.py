@@ -1,0 +1,163 @@
+"""From samples to figures: exact percentiles, their confidence, stages and seconds."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from pytest_prodready.generator.answers import (
+    HIDDEN_ERROR,
+    NEVER_SENT,
+    NO_ANSWER,
+    RIGHT,
+    WRONG_CONTENT,
+    WRONG_STATUS,
+)
+from pytest_prodready.generator.plan import Plan
+from pytest_prodready.generator.stream import Sample
+from pytest_prodready.probes.load import Interval, Kind, Second, Stage, Times
+
+RESAMPLES = 200
+CONFIDENCE = 0.9
+SHARES = (0.5, 0.95, 0.99)
+GRACE_S = 1.0  # an answer so long after its stage's end is still one of that stage
+SILENT = (NO_ANSWER, NEVER_SENT)
+
+
+def percentile(ordered: Sequence[float], share: float) -> float:
+    """The smallest value that no less than this share are no larger than; exact."""
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+def times(blocks: Sequence[Sequence[float]]) -> Times | None:
+    """Percentiles of seconds in blocks (of one second each), in milliseconds; None without any."""
+    everything = sorted(value for block in blocks for value in block)
+    if not everything:
+        return None
+    found = [percentile(everything, share) for share in SHARES]
+    drawn = _resampled([block for block in blocks if block])
+    intervals = [
+        Interval(_ms(value), _ms(low), _ms(high)) for value, (low, high) in zip(found, drawn, strict=True)
+    ]
+    p50, p95, p99 = intervals
+    return Times(len(everything), p50, p95, p99, most_ms=_ms(everything[-1]))
+
+
+def _resampled(blocks: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
+    """Where each percentile lies when seconds are drawn at random, again and again."""
+    chance = random.Random(1)  # noqa: S311 (the same figures for the same samples)
+    drawn: list[list[float]] = [[] for _ in SHARES]
+    for _ in range(RESAMPLES):
+        values = sorted(value for block in chance.choices(blocks, k=len(blocks)) for value in block)
+        for number, share in enumerate(SHARES):
+            drawn[number].append(percentile(values, share))
+    beyond = (1 - CONFIDENCE) / 2
+    return [(percentile(sorted(d), beyond), percentile(sorted(d), 1 - beyond)) for d in drawn]
+
+
+class Digest:
+    """What is known of all samples so far."""
+
+    def __init__(self, plan: Plan, multiples: Mapping[str, float], unnoticed_s: float) -> None:
+        self.plan, self._multiples, self._unnoticed_s = plan, multiples, unnoticed_s
+        self.samples: list[list[Sample]] = [[] for _ in plan.stages]
+        self.errors: list[str] = []
+
+    def add(self, sample: Sample) -> None:
+        """One more."""
+        self.samples[sample.stage].append(sample)
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Each stage that it came to."""
+        return tuple(self.stage(number) for number, found in enumerate(self.samples) if found)
+
+    def stage(self, number: int) -> Stage:
+        """One stage that has samples."""
+        told, found = self.plan.stages[number], self.samples[number]
+        at_s = min(each.intended_s for each in found)
+        seconds = max(each.intended_s for each in found) - at_s + 1 / told.rate
+        end = at_s + seconds + min(GRACE_S, seconds / 10)
+        good = [each for each in found if each.verdict == RIGHT]
+        waits = [each for each in found if each.verdict == RIGHT or _without_answer(each, self.errors)]
+        return Stage(
+            name=told.name,
+            multiple=self._multiples.get(told.name, 0.0),
+            rate=told.rate,
+            at_s=round(at_s, 3),
+            seconds=round(seconds, 3),
+            planned=told.planned,
+            due=len(found),
+            in_time=sum(each.ended_s <= end and each.verdict not in SILENT for each in found),
+            good=len(good),
+            failed=self._kinds(found, WRONG_STATUS, NO_ANSWER, NEVER_SENT),
+            server_errors=sum(each.verdict == WRONG_STATUS and each.status >= 500 for each in found),
+            wrong=self._kinds(found, WRONG_CONTENT),
+            hidden=self._kinds(found, HIDDEN_ERROR),
+            busy=sum(each.busy for each in found),
+            response=times(_blocks(waits, at_s)),
+            service=times(_blocks(good, at_s, from_intended=False)),
+            mean_s=round(sum(e.ended_s - e.started_s for e in good) / len(good), 6) if good else 0.0,
+            cut_short=len(found) < told.planned,
+        )
+
+    def seconds(self) -> tuple[Second, ...]:
+        """Each second of the run, by when requests were due."""
+        by_second: dict[int, list[Sample]] = defaultdict(list)
+        everything = [each for found in self.samples for each in found]
+        for each in everything:
+            by_second[math.floor(each.intended_s)].append(each)
+        under_way = _under_way(everything)
+        return tuple(self._second(at, by_second[at], under_way[at]) for at in sorted(by_second))
+
+    def _second(self, at: int, found: Sequence[Sample], under_way: float) -> Second:
+        good = sorted(each.ended_s - each.intended_s for each in found if each.verdict == RIGHT)
+        return Second(
+            at_s=float(at),
+            stage=found[0].stage,
+            due=len(found),
+            good=len(good),
+            failed=len(found) - len(good),
+            p50_ms=_ms(percentile(good, 0.5)) if good else None,
+            p95_ms=_ms(percentile(good, 0.95)) if good else None,
+            p99_ms=_ms(percentile(good, 0.99)) if good else None,
+            slow=sum(each > self._unnoticed_s for each in good),
+            under_way=round(under_way, 3),
+        )
+
+    def what(self, sample: Sample) -> str:
+        """How a request ended, in a word or two."""
+        return str(sample.status) if sample.status else self.errors[sample.error]
+
+    def _kinds(self, found: Iterable[Sample], *verdicts: int) -> tuple[Kind, ...]:
+        counts = Counter((each.ask, self.what(each)) for each in found if each.verdict in verdicts)
+        return tuple(
+            Kind(self.plan.asks[ask].label, what, count) for (ask, what), count in counts.most_common()
+        )
+
+
+def _without_answer(sample: Sample, errors: Sequence[str]) -> bool:
+    """Whether it waited in vain: a refused connection is known at once, and no wait."""
+    return sample.verdict == NEVER_SENT or (sample.verdict == NO_ANSWER and "in time" in errors[sample.error])
+
+
+def _blocks(found: Iterable[Sample], at_s: float, *, from_intended: bool = True) -> list[list[float]]:
+    blocks: dict[int, list[float]] = defaultdict(list)
+    for each in found:
+        since = each.intended_s if from_intended else each.started_s
+        blocks[int(each.intended_s - at_s)].append(each.ended_s - since)
+    return [blocks[number] for number in sorted(blocks)]
+
+
+def _under_way(found: Iterable[Sample]) -> Mapping[int, float]:
+    """How many requests were under way in each second, on average."""
+    seconds: dict[int, float] = defaultdict(float)
+    for each in found:
+        for at in range(math.floor(each.started_s), math.floor(each.ended_s) + 1):
+            seconds[at] += min(each.ended_s, at + 1) - max(each.started_s, at)
+    return seconds
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 3)

@@ -1,0 +1,160 @@
+"""What is looked at while the load runs: backends ten times a second, and what the service uses."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter as Counts
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import redis
+
+from pytest_prodready.environment.admin import Connection
+from pytest_prodready.environment.cache import Cache
+from pytest_prodready.environment.database import Database
+from pytest_prodready.environment.environment import Environment
+from pytest_prodready.errors import ProdreadyError
+from pytest_prodready.probes.load import Counter, PoolLook, Usage
+from pytest_prodready.probes.watching import every
+
+POOL_EVERY_S = 0.1
+USAGE_EVERY_S = 0.5
+LOOK_WITHIN_S = 5.0
+LOCK = "Lock"
+BACKENDS = """
+    SELECT state, wait_event_type, wait_event FROM pg_stat_activity
+    WHERE usename = %s AND backend_type = 'client backend'
+"""
+COUNTERS = (  # of pg_stat_database
+    "xact_commit",
+    "xact_rollback",
+    "blks_read",
+    "blks_hit",
+    "temp_files",
+    "temp_bytes",
+    "deadlocks",
+    "conflicts",
+    "sessions",
+)
+REDIS_COUNTERS = (  # of INFO stats
+    "total_commands_processed",
+    "keyspace_hits",
+    "keyspace_misses",
+    "evicted_keys",
+    "rejected_connections",
+    "total_connections_received",
+)
+
+
+class Watch:
+    """Looks at database and service from threads of its own."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._began = 0.0
+        self._looks: list[PoolLook] = []
+        self._usage: list[Usage] = []
+        self.waits: Counts[str] = Counts()
+        database = environment.database
+        self.sees_pool = database is not None and database.has_admin
+
+    def begin(self, moment: float) -> None:
+        """Times count from this moment (monotonic)."""
+        self._began = moment
+
+    @property
+    def looks(self) -> tuple[PoolLook, ...]:
+        """What was seen of the database so far; before the load began at less than 0 s."""
+        return tuple(replace(each, at_s=round(each.at_s - self._began, 3)) for each in self._looks)
+
+    @property
+    def usage(self) -> tuple[Usage, ...]:
+        """What was seen of the service so far."""
+        return tuple(replace(each, at_s=round(each.at_s - self._began, 3)) for each in self._usage)
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Look until the block ends."""
+        with ExitStack() as held:
+            database = self._environment.database
+            if database is not None and self.sees_pool:
+                admin = held.enter_context(database.admin(within_s=LOOK_WITHIN_S))
+                held.enter_context(every(POOL_EVERY_S, lambda: self._look(admin, database.user)))
+            held.enter_context(every(USAGE_EVERY_S, self._use))
+            yield
+
+    def left(self) -> PoolLook | None:
+        """The service's connections at this moment."""
+        database = self._environment.database
+        if database is None or not self.sees_pool:
+            return None
+        with database.admin(within_s=LOOK_WITHIN_S) as admin:
+            return pool_look(
+                time.monotonic() - self._began, admin.execute(BACKENDS, (database.user,)).fetchall()
+            )
+
+    def _look(self, admin: Connection, user: str) -> None:
+        rows = admin.execute(BACKENDS, (user,)).fetchall()
+        self._looks.append(pool_look(time.monotonic(), rows))
+        self.waits.update(
+            f"{kind}: {event}"
+            for state, kind, event in rows
+            if state == "active" and kind not in (None, "Client")
+        )
+
+    def _use(self) -> None:
+        application = self._environment.application
+        used = application.consumption() if application is not None else None
+        if used is not None:
+            delay = None if used.delay_s is None else round(used.delay_s, 3)
+            self._usage.append(Usage(time.monotonic(), round(used.cpu_s, 3), round(used.memory_mb, 2), delay))
+
+
+def pool_look(at_s: float, rows: Sequence[tuple[Any, ...]]) -> PoolLook:
+    """What the backends of the service are at."""
+    return PoolLook(
+        at_s=round(at_s, 3),
+        total=len(rows),
+        in_use=sum(state not in (None, "idle") for state, _, _ in rows),
+        idle_in_transaction=sum(str(state).startswith("idle in") for state, _, _ in rows),
+        waiting=sum(state == "active" and kind == LOCK for state, kind, _ in rows),
+    )
+
+
+def counters(environment: Environment) -> dict[str, float]:
+    """The servers' own counters by name; those that can't be had are left out."""
+    found: dict[str, float] = {}
+    with suppress(ProdreadyError, psycopg.Error):
+        found |= _of_postgres(environment.database)
+    with suppress(ProdreadyError, redis.RedisError):
+        found |= _of_redis(environment.cache)
+    return found
+
+
+def risen(before: dict[str, float], after: dict[str, float]) -> tuple[Counter, ...]:
+    """What rose in between, and by how much."""
+    return tuple(
+        Counter(name, round(after[name] - before[name], 3))
+        for name in after
+        if name in before and after[name] != before[name]
+    )
+
+
+def _of_postgres(database: Database | None) -> dict[str, float]:
+    if database is None or not database.has_admin:
+        return {}
+    query = f"SELECT {', '.join(COUNTERS)} FROM pg_stat_database WHERE datname = %s"  # noqa: S608 (names of ours)
+    with database.admin() as admin:
+        row = admin.execute(query.encode(), (database.name,)).fetchone()
+    return {f"postgres {name}": float(value or 0) for name, value in zip(COUNTERS, row or (), strict=False)}
+
+
+def _of_redis(cache: Cache | None) -> dict[str, float]:
+    if cache is None:
+        return {}
+    with cache.client() as client:
+        told: Any = client.info("stats")
+    return {f"redis {name}": float(told[name]) for name in REDIS_COUNTERS if name in told}

@@ -1,0 +1,1 @@
+"""The load generator and its probe, on services of a few lines whose behaviour is known."""

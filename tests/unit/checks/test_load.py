@@ -1,0 +1,221 @@
+"""Verdicts of the load suite about rate, time, failures and recovery."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pytest_prodready.checks import load as check
+from pytest_prodready.findings import Finding, Verdict
+from pytest_prodready.probes.load import Counter, Kind, Load, Stage
+from pytest_prodready.probes.load_limits import FAILURES, SLOWNESS, Counted, doubts, missed
+
+from .loads import HEALTHY, LIMITS, STARVED, calm, ended, load, second, stage, times
+
+ALL = (
+    check.stays_up,
+    check.requests_succeed,
+    check.responses_in_time,
+    check.rate_is_reached,
+    check.goodput_holds,
+    check.recovers,
+    check.has_headroom,
+)
+SILENT = Kind("list", "no answer in time", 80)
+
+
+def peak(**more: object) -> Stage:
+    """The highest stage, with these differences."""
+    return stage("10x", 10, 15, 15, **more)
+
+
+@pytest.mark.parametrize("judge", ALL)
+def test_healthy_run_passes(judge: object) -> None:
+    """Every rule passes on a run in which everything is well."""
+    assert _judged(judge, load()).verdict is Verdict.PASSED
+
+
+@pytest.mark.parametrize("judge", ALL)
+def test_target_met_on_a_starved_machine_passes(judge: object) -> None:
+    """Noise only adds time by this clock: what was met is met."""
+    assert _judged(judge, load(generator=STARVED)).verdict is Verdict.PASSED
+
+
+@pytest.mark.parametrize("judge", ALL)
+def test_no_data_is_no_pass(judge: object) -> None:
+    """A run that never began, one without a request, and a machine without Locust tell nothing."""
+    assert _judged(judge, Load(20, 10, doubt="the service was not steady")).verdict is Verdict.INCONCLUSIVE
+    assert _judged(judge, Load(20, 10)).verdict is Verdict.INCONCLUSIVE
+    finding = _judged(judge, Load(20, 10, lacking="Locust isn't installed"))
+    assert finding.verdict is Verdict.UNVERIFIED
+    assert "pip install" in finding.change
+
+
+MISSED = (
+    (check.stays_up, load(stage("4x", 4, 11, 4, failed=(replace(SILENT, count=320),), response=None))),
+    (check.requests_succeed, load(peak(failed=(SILENT,)))),
+    (check.responses_in_time, load(peak(response=times(100, 400, 900)))),
+    (check.responses_in_time, load(peak(response=times(10, 200, 1500)))),
+    (check.responses_in_time, load(peak(response=times(50, 250, 400)))),  # ten times that of 1x, and more
+    (check.rate_is_reached, load(peak(in_time=2500, busy=300))),
+    (check.goodput_holds, load(peak(failed=(replace(SILENT, count=2000),)))),
+    (check.recovers, load(seconds=[second(30 + at, 4, 20, 500, slow=20) for at in range(8)])),
+    (
+        check.recovers,
+        load(
+            seconds=[
+                second(30 + at, 4, 20, 500 if at < 6 else 10, slow=20 if at < 6 else 0) for at in range(8)
+            ]
+        ),
+    ),
+)
+
+
+@pytest.mark.parametrize(("judge", "seen"), MISSED)
+def test_missed_target_fails_on_a_healthy_machine(judge: object, seen: Load) -> None:
+    """Generator and machine had time to spare: it was the service."""
+    assert _judged(judge, seen).verdict is Verdict.FAILED
+
+
+@pytest.mark.parametrize(("judge", "seen"), MISSED)
+def test_missed_target_is_open_on_a_starved_machine(judge: object, seen: Load) -> None:
+    """The generator itself had to wait: nobody can tell, and the figures say so."""
+    finding = _judged(judge, replace(seen, generator=STARVED, attempts=2))
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert "65%" in finding.summary
+    assert "tried 2 times" in finding.summary
+
+
+def test_errors_of_the_service_are_no_machines_fault() -> None:
+    """What it calls an error itself fails, whatever the machine did."""
+    bad = peak(failed=(Kind("list", "500", 80),), server_errors=80)
+    finding = check.requests_succeed(load(bad, generator=STARVED, log_errors=7), LIMITS)
+    assert finding.verdict is Verdict.FAILED
+    assert "80 x 500 (list)" in finding.summary
+    assert "7 lines" in finding.summary
+
+
+def test_one_failure_is_allowed() -> None:
+    """A single request of a short stage is more than the share, and no evidence."""
+    usual = stage("1x", 1, 3, 8, failed=(replace(SILENT, count=1),))
+    assert check.requests_succeed(load(usual), LIMITS).verdict is Verdict.PASSED
+
+
+def test_process_that_ended_fails() -> None:
+    """A dead process is no noise; its last words are told."""
+    seen = load(same_process=False, last_words="MemoryError", generator=STARVED)
+    finding = check.stays_up(seen, LIMITS)
+    assert finding.verdict is Verdict.FAILED
+    assert "MemoryError" in finding.summary
+
+
+def test_percentile_near_its_limit_is_open() -> None:
+    """Where the confidence reaches below the limit, chance may be all of it."""
+    seen = load(peak(response=times(50, 320, 500, sure=0.3)))
+    finding = check.responses_in_time(seen, LIMITS)
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert "chance" in finding.summary
+
+
+def test_lost_climb_is_conclusive() -> None:
+    """Ended since too many were too slow for the whole stage, it failed, however few seconds were seen."""
+    lost = stage("4x", 4, 11, 4, response=times(50, 320, 500, sure=0.3), cut_short=True)
+    seen = ended(lost, "40 of 320 requests had taken longer than 300 ms", SLOWNESS)
+    finding = check.responses_in_time(seen, LIMITS)
+    assert finding.verdict is Verdict.FAILED
+    assert "ended there: 40 of 320" in finding.summary
+
+
+def test_nothing_wrong_before_the_end_is_no_pass() -> None:
+    """What the climb never came to isn't known."""
+    seen = ended(stage("4x", 4, 11, 4, failed=(SILENT,)), "80 of 320 requests had failed", FAILURES)
+    assert check.requests_succeed(seen, LIMITS).verdict is Verdict.FAILED
+    finding = check.responses_in_time(seen, LIMITS)
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert "ended in stage 4x" in finding.summary
+
+
+def test_slowdown_below_notice_is_none() -> None:
+    """From 2 ms to 60 ms is thirty times as long, and nobody minds."""
+    quick = stage("1x", 1, 3, 8, response=times(1, 2, 3))
+    assert check.responses_in_time(load(quick, peak(response=times(20, 60, 90))), LIMITS).verdict is (
+        Verdict.PASSED
+    )
+
+
+def test_waits_are_named() -> None:
+    """What backends mostly waited for stands beside what was slow."""
+    seen = load(peak(in_time=2500), waits=(Counter("Lock: transactionid", 300),))
+    assert "Lock: transactionid" in check.rate_is_reached(seen, LIMITS).summary
+
+
+def test_recovery_needs_the_usual_load_twice() -> None:
+    """Without the usual load after the peak, recovery can't be told."""
+    whole = load()
+    seen = replace(whole, stages=whole.stages[:-1])
+    assert check.recovers(seen, LIMITS).verdict is Verdict.INCONCLUSIVE
+
+
+def test_recovery_forgives_a_few_seconds() -> None:
+    """Two seconds of disorder after the peak are within the limit."""
+    seconds = [each for each in calm(load().stages) if each.at_s < 30]
+    seconds += [second(30 + at, 4, 20, 500 if at < 2 else 10, slow=20 if at < 2 else 0) for at in range(8)]
+    finding = check.recovers(load(seconds=seconds), LIMITS)
+    assert finding.verdict is Verdict.PASSED
+    assert "2 s after the peak" in finding.summary
+
+
+def test_headroom_is_advice_with_figures() -> None:
+    """A limit just above the peak is told; too few stages tell nothing."""
+    bent = [
+        stage("1x", 1, 3, 8, mean_s=0.005),
+        stage("4x", 4, 11, 4, mean_s=0.008),
+        stage("10x", 10, 15, 15, mean_s=0.05),
+    ]
+    finding = check.has_headroom(load(*bent), LIMITS)
+    assert finding.verdict is Verdict.FAILED
+    assert "is the most by this machine's figures" in finding.summary
+    assert check.has_headroom(replace(load(), knee=None), LIMITS).verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("generator", "says"),
+    [
+        (replace(HEALTHY, self_test=0.9), "90.0% of 300/s"),
+        (replace(HEALTHY, cpu=0.99), "busy 99%"),
+        (replace(HEALTHY, steal=0.3), "taken from this machine"),
+        (replace(HEALTHY, service_delay=0.6), "the service waited"),
+        (replace(HEALTHY, lag_ms=72), "72 ms"),
+    ],
+)
+def test_each_doubt_has_its_figure(generator: object, says: str) -> None:
+    """The self-test, the processor, steal, the clock and the service's own waiting."""
+    assert says in doubts(generator)  # type: ignore[arg-type]
+
+
+def test_slow_service_is_no_doubt() -> None:
+    """All users busy, processor free: that is the service (169 of 300/s in a real run)."""
+    assert doubts(replace(HEALTHY, cpu=0.19, delay=0.07, lag_ms=8, busy=1.0)) == ""
+
+
+def test_only_what_was_missed_is_repeated() -> None:
+    """A run within its limits isn't repeated, one short of them is."""
+    assert not missed(load(), LIMITS)
+    assert missed(load(peak(in_time=2000)), LIMITS)
+    assert missed(ended(stage("4x", 4, 11, 4), "80 failed", FAILURES), LIMITS)
+
+
+def test_climb_is_lost_beyond_doubt() -> None:
+    """It takes twice as many as may be, of all that are planned, to end it."""
+    counted = Counted(1000)
+    counted.slow = 100
+    assert counted.lost(LIMITS) == ("", "")
+    counted.slow = 101
+    assert counted.lost(LIMITS)[0] == SLOWNESS
+    counted.failed = 11
+    assert counted.lost(LIMITS)[0] == FAILURES
+
+
+def _judged(judge: object, seen: Load) -> Finding:
+    return judge(seen, LIMITS)  # type: ignore[operator,no-any-return]
