@@ -52,7 +52,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.gate: pyproject.toml | $(VENV)/bin/python
-	$(PIP) install -e '.[embedded,containers,example]'
+	$(PIP) install -e '.[embedded,containers,load,migrations,example]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
