@@ -8,7 +8,7 @@ from typing import Any
 from tests.specimens import Specimen, Swap
 
 ENV = "migrations/env.py"
-THIRD = "migrations/versions/0003_third.py"
+THIRD, FOURTH = "migrations/versions/0003_third.py", "migrations/versions/0004_fourth.py"
 SEED = "{python} -m jobboard.seed --rows 500"
 MODELS = frozenset({"migration.models-match"})  # the models know nothing of the third revision
 NEWEST: Mapping[str, Any] = {"migration.steps": 1}
@@ -30,7 +30,7 @@ def downgrade() -> None:
     """Go down."""
 {down}
 '''
-CONCURRENTLY = """
+AUTOCOMMITTED = """
     with op.get_context().autocommit_block():
         for statement in {statements!r}:
             op.execute(statement)
@@ -81,10 +81,11 @@ HIDDEN = (
     "INSERT INTO kinds VALUES ('any')",
     "CREATE FUNCTION any_kind(text) RETURNS boolean LANGUAGE plpgsql AS"
     " 'BEGIN RETURN EXISTS (SELECT FROM kinds); END'",
-    "ALTER TABLE organisations ADD CONSTRAINT kinds_known CHECK (any_kind(name))",
+    "CREATE TABLE things (name text CHECK (any_kind(name)))",
+    "INSERT INTO things VALUES ('one')",
 )
 UNHIDDEN = (
-    "ALTER TABLE organisations DROP CONSTRAINT kinds_known",
+    "DROP TABLE things",
     "DROP FUNCTION any_kind(text)",
     "DROP TABLE kinds",
 )
@@ -201,7 +202,7 @@ SPECIMENS = (
         says="rows of public.archive dropped",
         files={
             THIRD: third(sql("CREATE TABLE archive (id int, said text)"), sql("DROP TABLE archive")),
-            "migrations/versions/0004_fourth.py": third(
+            FOURTH: third(
                 sql("DROP TABLE archive"), "    raise NotImplementedError", revision="0004", before="0003"
             ),
         },
@@ -242,7 +243,7 @@ SPECIMENS = (
         also=MODELS,
         files={
             THIRD: third(
-                CONCURRENTLY.format(
+                AUTOCOMMITTED.format(
                     statements=(
                         "CREATE INDEX CONCURRENTLY jobs_one_idx ON jobs (description)",
                         "CREATE INDEX CONCURRENTLY jobs_two_idx ON jobs (district)",
@@ -256,15 +257,23 @@ SPECIMENS = (
     Specimen(
         name="migration-deploys-collide",
         breaks="migration.two-at-once",
-        says="left over: index public.jobs.jobs_description_idx1",
+        says="from 0003: 2 instead of 1 rows in public.kinds",
         changes="pg_try_advisory_lock",
         also=MODELS,
         swaps=(Swap(ENV, "SELECT pg_try_advisory_lock(hashtext('jobboard migrations'))", "SELECT true"),),
         files={
-            THIRD: third(
-                CONCURRENTLY.format(statements=("CREATE INDEX CONCURRENTLY ON jobs (description)",)),
-                sql("DROP INDEX jobs_description_idx"),
-            )
+            THIRD: third(sql("CREATE TABLE kinds (kind text)"), sql("DROP TABLE kinds")),
+            FOURTH: third(
+                AUTOCOMMITTED.format(
+                    statements=(
+                        "ALTER TABLE kinds ADD COLUMN IF NOT EXISTS said text",
+                        "INSERT INTO kinds (kind) VALUES ('any')",
+                    )
+                ),
+                sql("DELETE FROM kinds", "ALTER TABLE kinds DROP said"),
+                revision="0004",
+                before="0003",
+            ),
         },
         still_passes=("migration.failure-leaves-nothing",),
     ),
@@ -276,9 +285,7 @@ SPECIMENS = (
         also=MODELS,
         files={
             THIRD: third(sql(*HIDDEN), sql(*UNHIDDEN)),
-            "migrations/versions/0004_fourth.py": third(
-                sql(SALARIED), sql(UNSALARIED), revision="0004", before="0003"
-            ),
+            FOURTH: third(sql(SALARIED), sql(UNSALARIED), revision="0004", before="0003"),
         },
         settings=NEWEST,
         still_passes=("migration.round-trip",),
