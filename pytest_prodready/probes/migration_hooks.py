@@ -26,7 +26,7 @@ FAIL = """
         RAISE EXCEPTION 'no space left on device (made up by prodready)' USING ERRCODE = 'disk_full';
     END IF;
 """
-# Who comes first waits until the other has come as well, stands behind a lock, or has left to come back later.
+# Who comes first waits until the other has come as well, stands behind a lock, or has left for now.
 MEET = """
     IF current_setting('prodready.met', true) IS DISTINCT FROM 'yes' THEN
         PERFORM set_config('prodready.met', 'yes', false);
