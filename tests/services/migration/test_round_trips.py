@@ -11,7 +11,7 @@ from pytest_prodready.settings import MigrationSettings
 
 from .conftest import Try
 
-USERS = ("CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL, email text)", "DROP TABLE users")
+USERS = ("CREATE TABLE users (id int PRIMARY KEY, email text, name text NOT NULL)", "DROP TABLE users")
 LIMITS = MigrationSettings()
 
 
