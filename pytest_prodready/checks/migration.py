@@ -115,18 +115,20 @@ def dropped_data_known(seen: RoundTrips) -> Finding:
 def twice_is_nothing(seen: RoundTrips) -> Finding:
     """The upgrade where there is nothing to do does nothing."""
     rule, limit = RULES["migration.twice-is-nothing"], "succeeds, same catalogue, same rows"
-    twice, problems = seen.twice, []
-    if twice is not None:
-        if not twice.ran.succeeded:
-            problems.append(("the second time", said(twice.ran)))
-        if twice.differences:
-            problems.append(("the second time", told(twice.differences)))
-        if twice.losses or twice.added:
-            changed = lost(twice.losses) or f"{counted(abs(twice.added), 'row')} {_way(twice)}"
-            problems.append(("the second time", changed))
-    elif not seen.doubt and (seen.whole is None or seen.whole.up.ran.succeeded):
-        return rule.inconclusive("it was not tried", limit=limit)
-    return concluded(rule, seen, problems, "nothing changed, and it succeeded", limit)
+    if seen.doubt or seen.twice is None:
+        return rule.inconclusive(seen.doubt or "the newest revision was not reached", limit=limit)
+    if problems := _second_time(seen.twice):
+        return rule.failed(f"the second time: {listed(problems)}", limit=limit)
+    return rule.passed("nothing changed, and it succeeded", limit=limit)
+
+
+def _second_time(twice: Turn) -> list[str]:
+    found = [] if twice.ran.succeeded else [said(twice.ran)]
+    found += [told(twice.differences)] if twice.differences else []
+    if twice.losses:
+        return [*found, lost(twice.losses)]
+    more = "more" if twice.added > 0 else "less"
+    return [*found, f"{counted(abs(twice.added), 'row')} {more}"] if twice.added else found
 
 
 def models_match(seen: RoundTrips) -> Finding:
@@ -137,10 +139,6 @@ def models_match(seen: RoundTrips) -> Finding:
     if seen.check.succeeded:
         return rule.passed("the models are what the newest revision makes", limit=limit)
     return rule.failed(f"the check {said(seen.check)}", limit=limit)
-
-
-def _way(turn: Turn) -> str:
-    return "more" if turn.added > 0 else "less"
 
 
 def _up(step: Step) -> Turn:
