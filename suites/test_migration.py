@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pytest_prodready.checks import migration, migration_deploys
+from pytest_prodready.checks import migration, migration_deploys, migration_restore
 from pytest_prodready.probes.migration import RoundTrips
 from pytest_prodready.probes.migration_deploys import Deploys
+from pytest_prodready.probes.migration_restore import WayBack
 from pytest_prodready.settings import Settings
 from pytest_prodready.suite import Conclude, proves
 
@@ -79,3 +80,9 @@ def test_failure_leaves_nothing(deploys: Deploys, conclude: Conclude) -> None:
 def test_two_at_once(deploys: Deploys, conclude: Conclude) -> None:
     """Two deploys at the same moment leave what one leaves."""
     conclude(migration_deploys.two_at_once(deploys))
+
+
+@proves("migration.restore-leads-back")
+def test_restore_leads_back(way_back: WayBack, conclude: Conclude) -> None:
+    """Where there is no way down, a backup made before leads back."""
+    conclude(migration_restore.restore_leads_back(way_back))

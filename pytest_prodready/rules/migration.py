@@ -157,4 +157,18 @@ RULES = (
         needs=_COMMAND,
         limits="[migration] within_s",
     ),
+    Rule(
+        id="migration.restore-leads-back",
+        claim="A backup made before the newest migration brings back the database as it was, ready to be migrated again.",
+        why="Many tools have no way down, and where there is one it may fail: then the restore is the way back, and what it doesn't "
+        "bring back (an owner, a grant, the tool's own table) turns up while everybody waits.",
+        how="A database with rows is dumped by pg_dump at the revision before the newest, upgraded, dropped, restored by pg_restore, "
+        "and compared by the hashes of its rows and by its catalogue; then it is upgraded again.",
+        remedy="Let migrations make what pg_dump takes along: no objects of other roles or of template databases, no functions that "
+        "read tables by an unqualified name in an index, a check or a generated column.",
+        level=Level.MUST,
+        checklist=CHECKLIST,
+        needs=NEEDS,
+        limits="[migration] rows",
+    ),
 )

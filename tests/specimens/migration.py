@@ -75,6 +75,19 @@ def _command(name: str, script: str, says: str) -> Specimen:
 
 
 SALARIED, UNSALARIED = "ALTER TABLE jobs ADD salary int", "ALTER TABLE jobs DROP salary"
+# A dump is restored with an empty search_path, so that the function doesn't find its table.
+HIDDEN = (
+    "CREATE TABLE kinds (kind text)",
+    "INSERT INTO kinds VALUES ('any')",
+    "CREATE FUNCTION any_kind(text) RETURNS boolean LANGUAGE plpgsql AS"
+    " 'BEGIN RETURN EXISTS (SELECT FROM kinds); END'",
+    "ALTER TABLE organisations ADD CONSTRAINT kinds_known CHECK (any_kind(name))",
+)
+UNHIDDEN = (
+    "ALTER TABLE organisations DROP CONSTRAINT kinds_known",
+    "DROP FUNCTION any_kind(text)",
+    "DROP TABLE kinds",
+)
 TRIGGER = (
     "CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
     "CREATE TRIGGER stamped BEFORE UPDATE ON jobs FOR EACH ROW EXECUTE FUNCTION stamp()",
@@ -254,6 +267,21 @@ SPECIMENS = (
             )
         },
         still_passes=("migration.failure-leaves-nothing",),
+    ),
+    Specimen(
+        name="migration-restore-fails",
+        breaks="migration.restore-leads-back",
+        says='relation "kinds" does not exist',
+        changes="by an unqualified name",
+        also=MODELS,
+        files={
+            THIRD: third(sql(*HIDDEN), sql(*UNHIDDEN)),
+            "migrations/versions/0004_fourth.py": third(
+                sql(SALARIED), sql(UNSALARIED), revision="0004", before="0003"
+            ),
+        },
+        settings=NEWEST,
+        still_passes=("migration.round-trip",),
     ),
     _command("fails", "raise SystemExit(3)", "all at once: ended with status 3, and said nothing"),
     _command("hangs", "import time; time.sleep(999)", "all at once: did not end within 3 s"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import pytest
 from pydantic import ValidationError
@@ -11,7 +12,7 @@ from pytest_prodready.probes.migration_history import MARK, History, of_alembic,
 from pytest_prodready.settings import MigrationSettings
 
 
-def alembic(heads: list[str], downs: dict[str, object]) -> History:
+def alembic(heads: list[str], downs: Mapping[str, object]) -> History:
     """What alembic would print, read back."""
     return of_alembic(f"noise\n{MARK}{json.dumps([heads, list(downs.items())])}\n")
 
