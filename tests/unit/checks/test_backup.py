@@ -346,6 +346,7 @@ def test_damage_is_found(controls: Controls, seen: BackupRun, verdict: Verdict, 
         ),
         (SEEN, BackupSettings(rpo_s=3700, every_s=3600), PASSED, "every 60 min, so up to 60 min are lost"),
         (SEEN, BackupSettings(rpo_s=3600, every_s=3600), FAILED, "so up to 60 min are lost"),
+        (SEEN, BackupSettings(rpo_s=60, every_s=86_400, point_in_time=True), PASSED, "by its WAL archive"),
     ],
 )
 def test_rpo(seen: BackupRun, limits: BackupSettings, verdict: Verdict, says: str) -> None:
