@@ -17,6 +17,7 @@ from psycopg import sql
 from pytest_prodready.environment.copies import Beside
 from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.environment import Environment
+from pytest_prodready.environment.postgres_account import count_statements
 from pytest_prodready.environment.roles import ApplicationRole, PostgresRole
 from pytest_prodready.errors import ProdreadyError
 from pytest_prodready.probes.backup_commands import CommandBackup
@@ -178,6 +179,9 @@ def _staged(gate: GateBackup, database: Database, server: PostgresRole) -> tuple
         return made
     restored = until_failed(gate.restore(server, database.name))
     gate.remove()
+    if not restored[-1].failed:
+        with server.connect(database.name) as admin:
+            count_statements(admin)  # as where it comes from
     return (*made, *restored)
 
 
