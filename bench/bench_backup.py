@@ -5,8 +5,8 @@
 Both do the same dump (custom format) and the same restore (two jobs) on a second server; ours also hashes
 every row on either side and compares. What else the suite does, roles and the planner's statistics, is told
 beside ("whole"). They take turns: seconds are the least of the rounds, of which few rows get more, and the
-ratio is the median of theirs, so that a busy machine is equally unfair to both. Memory is what our process and
-the backends that hash have beyond shared memory, at most, while ours runs.
+ratio is the median of theirs, so that a busy machine is equally unfair to both. Memory is what our process
+and the backends that hash have beyond shared memory, at most, while ours runs.
 
 Ends with 1 where ours takes more than 1.3 times as long, where memory grows with the rows, or where the
 restored rows aren't the same.
