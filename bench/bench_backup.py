@@ -1,6 +1,6 @@
 """What it costs to be sure of a backup: dump, restore and compare beside pg_dump and pg_restore alone.
 
-    python bench/bench_backup.py [--rows 100000 500000 1000000 2000000] [--rounds 2]
+    python bench/bench_backup.py [--rows 100000 500000 1000000 2000000] [--rounds 3]
 
 Both do the same dump (custom format) and the same restore (two jobs) on a second server; ours also hashes
 every row on either side and compares. What else the suite does, roles and the planner's statistics, is told
@@ -243,7 +243,7 @@ def main() -> int:
     """Measure each size and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 500_000, 1_000_000, 2_000_000])
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     with opened() as bench:
         print(f"{bench.source}, {psutil.cpu_count()} CPUs")
