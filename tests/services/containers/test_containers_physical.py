@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
 import docker
 
 from pytest_prodready.environment.containers.leftovers import LABEL
 from pytest_prodready.environment.containers.postgres_tools import FOLDER
 from pytest_prodready.environment.environment import Environment
+from pytest_prodready.environment.runs import sweep
 from pytest_prodready.probes.backup_physical import physical_backup
 from pytest_prodready.probes.backup_point_in_time import point_in_time
 from tests.services.environment.standing import is_as_before, tell
 
-from .conftest import Start, settings_of
+from .conftest import Child, Start, left_of, settings_of
 
 SETTINGS = {"archive_mode": "on", "archive_command": "cp %p /nonexistent/%f", "summarize_wal": "on"}
 
@@ -47,3 +52,13 @@ def test_backed_up_and_recovered(start: Start, api: docker.DockerClient) -> None
     assert primary.exec_run(["ls", FOLDER]).output == b""
     assert "starting point-in-time recovery" in environment.logs()["restored"]
     assert is_as_before(environment)
+
+
+def test_a_killed_owner_leaves_nothing(child: Callable[..., Child], api: docker.DockerClient) -> None:
+    """SIGKILL while a server runs on a restored backup: a sweep removes all of it."""
+    dead = child(None, sys.executable, str(Path(__file__).with_name("child_physical.py")))
+    run = dead.hear("run")["run"]
+    assert len(left_of(api, run)) == 4  # two servers, the proxy, the network
+    dead.kill()
+    sweep()
+    assert left_of(api, run) == []
