@@ -11,12 +11,12 @@ from pytest_prodready.probes.migration_deploys import Collision, Deploys, Failur
 def failure_leaves_nothing(seen: Deploys) -> Finding:
     """After a failed upgrade the next one leads where it would have led."""
     rule = RULES["migration.failure-leaves-nothing"]
-    limit = "the next upgrade succeeds, with the same catalogue"
+    limit = "the next upgrade succeeds, with the same catalogue and rows"
     if seen.doubt:
         return rule.inconclusive(seen.doubt, limit=limit)
     if not seen.failures:
         return rule.inconclusive("no revision defines anything, so that nothing could fail", limit=limit)
-    if spared := [each for each in seen.failures if each.failed.succeeded and not each.differences]:
+    if spared := [each for each in seen.failures if each.failed.succeeded and not _otherwise(each)]:
         names = listed([_name(each) for each in spared])
         return rule.inconclusive(f"the upgrade did not fail where it was made to: {names}", limit=limit)
     problems = [(_name(each), what) for each in seen.failures if (what := _wrong(each))]
@@ -31,14 +31,14 @@ def failure_leaves_nothing(seen: Deploys) -> Finding:
 def two_at_once(seen: Deploys) -> Finding:
     """Two upgrades at once leave what one leaves."""
     rule = RULES["migration.two-at-once"]
-    limit = "one succeeds at least, the other ends; the same catalogue as by one alone"
+    limit = "one succeeds at least, the other ends; the same catalogue and rows as by one alone"
     if seen.doubt or not seen.collisions:
         return rule.inconclusive(seen.doubt or "two upgrades at once were not tried", limit=limit)
     problems = [(_start(each), what) for each in seen.collisions if (what := _collided(each))]
     if problems:
         return rule.failed(_worded(problems), limit=limit)
     ended = listed([f"{_start(each)}: {_how(each)}" for each in seen.collisions])
-    return rule.passed(f"{ended}; the catalogue is that of one alone", limit=limit)
+    return rule.passed(f"{ended}; catalogue and rows are those of one alone", limit=limit)
 
 
 def _wrong(failure: Failure) -> str:
@@ -47,8 +47,8 @@ def _wrong(failure: Failure) -> str:
     left = f", after one that had {told(failure.half_done)}" if failure.half_done else ""
     if not failure.again.succeeded:
         return f"the next upgrade {said(failure.again)}{left}"
-    if failure.differences:
-        return f"after the next upgrade {told(failure.differences)}{left}"
+    if wrong := _otherwise(failure):
+        return f"after the next upgrade {wrong}{left}"
     return ""
 
 
@@ -57,7 +57,12 @@ def _collided(collision: Collision) -> str:
         return said(hung[0])
     if collision.again is not None:
         return f"both failed ({said(collision.ran[0])}; {said(collision.ran[1])})"
-    return told(collision.differences)
+    return _otherwise(collision)
+
+
+def _otherwise(seen: Failure | Collision) -> str:
+    """What is other than after an upgrade without trouble."""
+    return listed([*map(str, seen.differences), *map(str, seen.rows)])
 
 
 def _how(collision: Collision) -> str:

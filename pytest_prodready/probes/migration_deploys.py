@@ -10,13 +10,25 @@ from pytest_prodready.environment.environment import Environment
 from pytest_prodready.environment.ran import Ran
 from pytest_prodready.probes.migration_history import History
 from pytest_prodready.probes.migration_hooks import counted, failing, meeting
-from pytest_prodready.probes.migration_state import Watched
+from pytest_prodready.probes.migration_state import State, Watched
 from pytest_prodready.probes.migration_tool import tool_for
-from pytest_prodready.probes.schema import Schema, SchemaDifference, schema_differences
+from pytest_prodready.probes.schema import SchemaDifference, schema_differences
 from pytest_prodready.settings import MigrationSettings, Settings
 
 FAILED_STEPS = 5  # the newest ones; whoever has the older ones behind them won't meet their failure
 Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RowsDifference:
+    """A table in which migrations have left other rows than they should, by their number."""
+
+    table: str
+    wanted: int
+    found: int
+
+    def __str__(self) -> str:
+        return f"{self.found} instead of {self.wanted} rows in {self.table}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +41,7 @@ class Failure:
     half_done: tuple[SchemaDifference, ...]  # that the failed one has left
     again: Ran
     differences: tuple[SchemaDifference, ...]  # after that, against an upgrade without failure
+    rows: tuple[RowsDifference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +51,7 @@ class Collision:
     before: str  # the revision where both began; empty: an empty database
     ran: tuple[Ran, ...]
     differences: tuple[SchemaDifference, ...]  # against a single one
+    rows: tuple[RowsDifference, ...] = ()
     again: Ran | None = None  # one more upgrade, where none of them succeeded
 
 
@@ -58,8 +72,8 @@ class _Stage:
     before: str
     revision: str
     commands: int
-    below: Schema
-    above: Schema
+    below: State
+    above: State
 
 
 def deploys(environment: Environment, settings: Settings, progress: Progress) -> Deploys:
@@ -95,12 +109,12 @@ class _Deploys:
             for before, revision in _pairs(history, by_name=tool.steps_by_name):
                 if before and not found and not (ran := tool.up(before)).succeeded:
                     return Deploys(doubt=f"the upgrade to {before} {ran.ended}: {ran.printed}")
-                below = watched.state().schema
+                below = watched.state()
                 with counted(beside.database) as count:
                     ran = tool.up(revision)
                 if not ran.succeeded:
                     return Deploys(doubt=f"the upgrade to {revision or 'head'} {ran.ended}: {ran.printed}")
-                found.append(_Stage(before, revision, count.commands, below, watched.state().schema))
+                found.append(_Stage(before, revision, count.commands, below, watched.state()))
         return found
 
     def _failures(self, stages: list[_Stage]) -> tuple[Failure, ...]:
@@ -117,16 +131,18 @@ class _Deploys:
                     tool.up(stage.before)
                 with failing(beside.database, stage.commands):
                     failed = tool.up(stage.revision)
-                half_done = schema_differences(stage.below, watched.state().schema)
+                half_done = schema_differences(stage.below.schema, watched.state().schema)
                 again = tool.up(stage.revision)
-                differences = schema_differences(stage.above, watched.state().schema)
-                found.append(Failure(stage.revision, stage.commands, failed, half_done, again, differences))
+                differences, rows = _against(stage.above, watched.state())
+                found.append(
+                    Failure(stage.revision, stage.commands, failed, half_done, again, differences, rows)
+                )
                 at = stage.revision
                 if not again.succeeded:
                     break
         return tuple(found)
 
-    def _collision(self, before: str, newest: Schema) -> Collision:
+    def _collision(self, before: str, newest: State) -> Collision:
         """Two upgrades to the newest revision begin at the same moment."""
         self._progress(f"two upgrades at once from {before or 'an empty database'}")
         with self._environment.blank("migration") as beside:
@@ -137,8 +153,16 @@ class _Deploys:
             with meeting(beside.database), ThreadPoolExecutor(len(tools)) as threads:
                 ran = tuple(threads.map(lambda tool: tool.up(), tools))
             again = None if any(each.succeeded for each in ran) else tools[0].up()
-            differences = schema_differences(newest, watched.state().schema)
-        return Collision(before, ran, differences, again)
+            differences, rows = _against(newest, watched.state())
+        return Collision(before, ran, differences, rows, again)
+
+
+def _against(wanted: State, found: State) -> tuple[tuple[SchemaDifference, ...], tuple[RowsDifference, ...]]:
+    """What is other than it should be: in the catalogue, and in the numbers of rows of the tables in both."""
+    both = wanted.rows.keys() & found.rows.keys()
+    numbers = [(name, wanted.rows[name].rows, found.rows[name].rows) for name in sorted(both)]
+    rows = tuple(RowsDifference(*each) for each in numbers if each[1] != each[2])
+    return schema_differences(wanted.schema, found.schema), rows
 
 
 def _pairs(history: History, *, by_name: bool) -> tuple[tuple[str, str], ...]:

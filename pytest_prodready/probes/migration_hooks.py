@@ -18,7 +18,7 @@ from pytest_prodready.errors import ServerError
 
 SCHEMA = "prodready_gate"
 COME_WITHIN_S = 15.0  # programs of some languages take their time to start
-MEET_WITHIN_S = 2.0  # once both are connected
+MEET_WITHIN_S = 5.0  # once both are connected
 # nextval is not taken back with a transaction, so that what failed has been counted too.
 COUNT = "PERFORM nextval('prodready_gate.commands');"
 FAIL = """
@@ -26,7 +26,7 @@ FAIL = """
         RAISE EXCEPTION 'no space left on device (made up by prodready)' USING ERRCODE = 'disk_full';
     END IF;
 """
-# Who comes first waits until the other has come as well, or stands behind a lock of the first one's.
+# Who comes first waits until the other has come as well, stands behind a lock, or has left for now.
 MEET = """
     IF current_setting('prodready.met', true) IS DISTINCT FROM 'yes' THEN
         PERFORM set_config('prodready.met', 'yes', false);
@@ -36,9 +36,13 @@ MEET = """
             EXIT WHEN (SELECT last_value FROM prodready_gate.commands) > 1
                    OR EXISTS (SELECT FROM pg_locks WHERE NOT granted);
             PERFORM pg_stat_clear_snapshot();
-            IF EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
-                       AND usename = session_user AND pid <> pg_backend_pid()) THEN
-                until := least(until, clock_timestamp() + interval '{meet} seconds');
+            EXIT WHEN other IS NOT NULL AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = other);
+            IF other IS NULL THEN
+                SELECT pid INTO other FROM pg_stat_activity WHERE datname = current_database()
+                AND usename = session_user AND pid <> pg_backend_pid() LIMIT 1;
+                IF FOUND THEN
+                    until := clock_timestamp() + interval '{meet} seconds';
+                END IF;
             END IF;
             PERFORM pg_sleep(0.01);
         END LOOP;
@@ -49,7 +53,7 @@ MAKE = """
     CREATE SEQUENCE prodready_gate.commands;
     CREATE FUNCTION prodready_gate.heed() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog AS $heed$
-    DECLARE until timestamptz;
+    DECLARE until timestamptz; other int;
     BEGIN
         {body}
     END $heed$;

@@ -8,7 +8,7 @@ from typing import Any
 from tests.specimens import Specimen, Swap, migration_traffic
 
 ENV = "migrations/env.py"
-FOURTH = "migrations/versions/0004_fourth.py"
+FOURTH, FIFTH = "migrations/versions/0004_fourth.py", "migrations/versions/0005_fifth.py"
 SEED = "{python} -m jobboard.seed --rows 500"
 MODELS = frozenset({"migration.models-match"})  # the models know nothing of the fourth revision
 NEWEST: Mapping[str, Any] = {"migration.steps": 1}
@@ -30,7 +30,7 @@ def downgrade() -> None:
     """Go down."""
 {down}
 '''
-CONCURRENTLY = """
+AUTOCOMMITTED = """
     with op.get_context().autocommit_block():
         for statement in {statements!r}:
             op.execute(statement)
@@ -81,10 +81,11 @@ HIDDEN = (
     "INSERT INTO kinds VALUES ('any')",
     "CREATE FUNCTION any_kind(text) RETURNS boolean LANGUAGE plpgsql AS"
     " 'BEGIN RETURN EXISTS (SELECT FROM kinds); END'",
-    "ALTER TABLE organisations ADD CONSTRAINT kinds_known CHECK (any_kind(name))",
+    "CREATE TABLE things (name text CHECK (any_kind(name)))",
+    "INSERT INTO things VALUES ('one')",
 )
 UNHIDDEN = (
-    "ALTER TABLE organisations DROP CONSTRAINT kinds_known",
+    "DROP TABLE things",
     "DROP FUNCTION any_kind(text)",
     "DROP TABLE kinds",
 )
@@ -201,7 +202,7 @@ SPECIMENS = (
         says="rows of public.archive dropped",
         files={
             FOURTH: fourth(sql("CREATE TABLE archive (id int, said text)"), sql("DROP TABLE archive")),
-            "migrations/versions/0005_fifth.py": fourth(
+            FIFTH: fourth(
                 sql("DROP TABLE archive"), "    raise NotImplementedError", revision="0005", before="0004"
             ),
         },
@@ -242,7 +243,7 @@ SPECIMENS = (
         also=MODELS,
         files={
             FOURTH: fourth(
-                CONCURRENTLY.format(
+                AUTOCOMMITTED.format(
                     statements=(
                         "CREATE INDEX CONCURRENTLY jobs_one_idx ON jobs (description)",
                         "CREATE INDEX CONCURRENTLY jobs_two_idx ON jobs (district)",
@@ -256,15 +257,23 @@ SPECIMENS = (
     Specimen(
         name="migration-deploys-collide",
         breaks="migration.two-at-once",
-        says="left over: index public.jobs.jobs_description_idx1",
+        says="from 0004: 2 instead of 1 rows in public.kinds",
         changes="pg_try_advisory_lock",
         also=MODELS,
         swaps=(Swap(ENV, "SELECT pg_try_advisory_lock(hashtext('jobboard migrations'))", "SELECT true"),),
         files={
-            FOURTH: fourth(
-                CONCURRENTLY.format(statements=("CREATE INDEX CONCURRENTLY ON jobs (description)",)),
-                sql("DROP INDEX jobs_description_idx"),
-            )
+            FOURTH: fourth(sql("CREATE TABLE kinds (kind text)"), sql("DROP TABLE kinds")),
+            FIFTH: fourth(
+                AUTOCOMMITTED.format(
+                    statements=(
+                        "ALTER TABLE kinds ADD COLUMN IF NOT EXISTS said text",
+                        "INSERT INTO kinds (kind) VALUES ('any')",
+                    )
+                ),
+                sql("DELETE FROM kinds", "ALTER TABLE kinds DROP said"),
+                revision="0005",
+                before="0004",
+            ),
         },
         still_passes=("migration.failure-leaves-nothing",),
     ),
@@ -276,9 +285,7 @@ SPECIMENS = (
         also=MODELS,
         files={
             FOURTH: fourth(sql(*HIDDEN), sql(*UNHIDDEN)),
-            "migrations/versions/0005_fifth.py": fourth(
-                sql(SALARIED), sql(UNSALARIED), revision="0005", before="0004"
-            ),
+            FIFTH: fourth(sql(SALARIED), sql(UNSALARIED), revision="0005", before="0004"),
         },
         settings=NEWEST,
         still_passes=("migration.round-trip",),

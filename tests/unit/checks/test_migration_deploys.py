@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from pytest_prodready.checks.migration_deploys import failure_leaves_nothing, two_at_once
 from pytest_prodready.environment.ran import Ran
-from pytest_prodready.probes.migration_deploys import Collision, Deploys, Failure
+from pytest_prodready.probes.migration_deploys import Collision, Deploys, Failure, RowsDifference
 from pytest_prodready.probes.schema import SchemaDifference
 
 WELL, BADLY = Ran(0, 0.5, "", 0), Ran(1, 0.5, "ERROR: no space left on device", 30)
@@ -40,6 +40,8 @@ def test_failures_that_stay() -> None:
     )
     elsewhere = failure_leaves_nothing(failed(differences=(INDEX,)))
     assert elsewhere.summary == "0002: after the next upgrade left over: index public.jobs.one_idx"
+    rows = failure_leaves_nothing(failed(rows=(RowsDifference("public.kinds", 1, 2),)))
+    assert rows.summary == "0002: after the next upgrade 2 instead of 1 rows in public.kinds"
     hung = failure_leaves_nothing(failed(failed=HUNG))
     assert hung.verdict == "failed"
     assert "the failing upgrade did not end within 300 s" in hung.summary
@@ -74,7 +76,7 @@ def test_two_that_collide() -> None:
         "failed",
         "from an empty database: left over: index public.jobs.one_idx",
     )
-    both = two_at_once(Deploys(collisions=(Collision("", (BADLY, BADLY), (), WELL),)))
+    both = two_at_once(Deploys(collisions=(Collision("", (BADLY, BADLY), (), (), WELL),)))
     assert both.summary.startswith("from an empty database: both failed")
     hung = two_at_once(Deploys(collisions=(Collision("", (WELL, HUNG), ()),)))
     assert "did not end within 300 s: waiting" in hung.summary

@@ -25,7 +25,8 @@ def test_sound() -> None:
     finding = restore_leads_back(SOUND)
     assert finding.verdict == "passed"
     assert finding.summary == (
-        "backed up at 0001 with 41 rows, 4 things changed by the upgrade, restored as it was, and upgraded again"
+        "backed up at 0001 with 41 rows, 4 things changed by the upgrade, restored as it was,"
+        " and upgraded again"
     )
     assert restore_leads_back(replace(SOUND, again=None, before="")).verdict == "passed"
 
