@@ -45,7 +45,7 @@ MISSING_LINES: dict[Capability, str] = {
         'statistics = "stats.sql"   # or those of pg_dump --statistics-only'
     ),
     Capability.MIGRATION: '[migration]\ntool = "alembic"   # or upgrade = "npx prisma migrate deploy"',
-    Capability.MIGRATION_COMMAND: '[migration]\nupgrade = "…"   # the command that migrates in production',
+    Capability.MIGRATION_COMMAND: '[migration]\nupgrade = "…"   # instead of files: what production runs',
     Capability.MIGRATION_HISTORY: '[migration]\nrevisions = "…"   # prints them, the oldest first',
     Capability.MIGRATION_DOWNGRADE: '[migration]\ndowngrade = "…"   # to {revision}, or by one step',
     Capability.PREVIOUS_CODE: '[migration]\nprevious = "…"   # the command of the service as it was before',

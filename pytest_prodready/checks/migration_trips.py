@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pytest_prodready.environment.ran import Ran
@@ -13,8 +12,6 @@ from pytest_prodready.probes.schema import SchemaDifference
 
 NAMED = 4
 LONGEST = 160  # of what a command said
-TELLING = re.compile(r"error:|error\b.*:|exception|failed|violation|fatal|cannot|can't", re.IGNORECASE)
-ASIDE = "(Background on this error"  # SQLAlchemy's last word
 
 Problem = tuple[str, str]  # which revision, and what is wrong
 
@@ -57,10 +54,8 @@ def turns(seen: RoundTrips, pick: Callable[[Step], Turn | None]) -> Iterator[tup
 
 def said(ran: Ran) -> str:
     """How a command ended, with the last that it said."""
-    lines = [line.strip() for line in ran.printed.splitlines() if line.strip()]
-    telling = [line for line in lines if TELLING.search(line) and not line.startswith(ASIDE)] or lines
     much = f" after printing {ran.printed_bytes / 1e6:,.0f} MB" if ran.printed_bytes > 1e6 else ""
-    last = f": {shortened(telling[-1])}" if lines else ", and said nothing"
+    last = f": {shortened(ran.telling)}" if ran.telling else ", and said nothing"
     return f"{ran.ended}{much}{last}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections import deque
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from types import TracebackType
 from pytest_prodready.environment.logs import READ_BACK, last_lines
 
 CHUNK = 64 * 1024
+TELLING = re.compile(r"error:|error\b.*:|exception|failed|violation|fatal|cannot|can't", re.IGNORECASE)
+ASIDE = "(Background on this error"  # SQLAlchemy's last word
 DRAINED_WITHIN_S = 5.0
 
 
@@ -46,6 +49,13 @@ class Ran:
         return (
             f"ended with status {self.status}" if self.status >= 0 else f"was ended by signal {-self.status}"
         )
+
+    @property
+    def telling(self) -> str:
+        """The line that says most of what went wrong: the last one about an error, or else the last."""
+        lines = [line.strip() for line in self.printed.splitlines() if line.strip()]
+        errors = [line for line in lines if TELLING.search(line) and not line.startswith(ASIDE)]
+        return next(iter((errors or lines)[-1:]), "")
 
 
 class Output:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.environment.ran import Ran
+from pytest_prodready.errors import ConfigError
 from pytest_prodready.probes.migration_history import History
 from pytest_prodready.probes.migration_rows import Loss, lost_downwards, lost_upwards
 from pytest_prodready.probes.migration_state import State, Watched
@@ -63,6 +65,7 @@ def round_trips(environment: Environment, settings: Settings, progress: Progress
         history = tool.history()
         if history.doubt or len(history.heads) > 1:
             return RoundTrips(history, doubt=history.doubt or "there is no single newest revision")
+        _check_declared(migration, history)
         trip = _Trip(tool, Watched(beside.database, migration), migration, progress)
         found = trip.whole(RoundTrips(history))
     left = history.newest(migration.steps) if tool.steps_by_name else ()
@@ -172,6 +175,19 @@ class _Trip:
                 break
             before = now
         return ran
+
+
+def _check_declared(settings: MigrationSettings, history: History) -> None:
+    """Raise ConfigError for a revision that is declared irreversible and isn't there."""
+    for revision in settings.irreversible:
+        if history.revisions and not history.older and revision not in history.revisions:
+            near = get_close_matches(revision, history.revisions, n=1, cutoff=0.4)
+            raise ConfigError(
+                "There is no such revision.",
+                value=revision,
+                source="[migration] irreversible",
+                remedy=f"did you mean {near[0]}?" if near else f"the newest is {history.revisions[-1]}",
+            )
 
 
 def _rows(state: State) -> int:

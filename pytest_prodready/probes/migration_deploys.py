@@ -108,12 +108,12 @@ class _Deploys:
                 return Deploys(doubt=history.doubt or "there is no single newest revision")
             for before, revision in _pairs(history, by_name=tool.steps_by_name):
                 if before and not found and not (ran := tool.up(before)).succeeded:
-                    return Deploys(doubt=f"the upgrade to {before} {ran.ended}: {ran.printed}")
+                    return Deploys(doubt=f"the upgrade to {before} {ran.ended}: {ran.telling}")
                 below = watched.state()
                 with counted(beside.database) as count:
                     ran = tool.up(revision)
                 if not ran.succeeded:
-                    return Deploys(doubt=f"the upgrade to {revision or 'head'} {ran.ended}: {ran.printed}")
+                    return Deploys(doubt=f"the upgrade to {revision or 'head'} {ran.ended}: {ran.telling}")
                 found.append(_Stage(before, revision, count.commands, below, watched.state()))
         return found
 

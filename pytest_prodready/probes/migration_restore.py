@@ -61,7 +61,7 @@ class _Way:
         ran = self._tool.up(before)
         if not ran.succeeded:
             return WayBack(
-                before, doubt=f"the upgrade to {before or 'the newest'} {ran.ended}: {ran.printed}"
+                before, doubt=f"the upgrade to {before or 'the newest'} {ran.ended}: {ran.telling}"
             )
         self._watched.filled()
         kept = self._held()

@@ -12,7 +12,7 @@ import psycopg
 from pytest_prodready.environment.database import Database
 from pytest_prodready.errors import ServerError
 from pytest_prodready.probes.migration_rows import Rows, fill, held
-from pytest_prodready.probes.schema import Schema, schema
+from pytest_prodready.probes.schema import COLUMN_ORDER, Schema, schema
 from pytest_prodready.settings import MigrationSettings
 
 LONG_S = 600.0
@@ -76,7 +76,9 @@ class Watched:
     def _read(self, admin: psycopg.Connection[Any]) -> State:
         found = schema(admin)
         kept = bookkeeping(found, self.settings)
-        return State(found.without(kept), held(admin, kept))
+        # A column that is put back comes last, whatever the downgrade does.
+        things = tuple(each for each in found.without(kept).things if each.kind != COLUMN_ORDER)
+        return State(Schema(things), held(admin, kept))
 
     @contextmanager
     def _admin(self) -> Iterator[psycopg.Connection[Any]]:

@@ -122,7 +122,7 @@ class Commands:
             return History()
         ran = self._run("revisions", self._settings.revisions, "listing the revisions")
         if not ran.succeeded:
-            return History(doubt=f"the revisions could not be listed: the command {ran.ended}: {ran.printed}")
+            return History(doubt=f"the revisions could not be listed: the command {ran.ended}: {ran.telling}")
         return of_alembic(ran.printed) if self._settings.tool == "alembic" else of_list(ran.printed)
 
     def _newest(self) -> str:

@@ -74,6 +74,8 @@ def _command(name: str, script: str, says: str) -> Specimen:
     )
 
 
+# Works while nobody has entered anything, and for whoever does later.
+NOT_NULL = ("ALTER TABLE jobs ADD salary int NOT NULL", "ALTER TABLE jobs ALTER salary SET DEFAULT 0")
 SALARIED, UNSALARIED = "ALTER TABLE jobs ADD salary int", "ALTER TABLE jobs DROP salary"
 # A dump is restored with an empty search_path, so that the function doesn't find its table.
 HIDDEN = (
@@ -110,7 +112,7 @@ SPECIMENS = (
         breaks="migration.upgrades-from-empty",
         says='(psycopg.errors.NotNullViolation) column "salary" of relation "jobs" contains null values',
         also=MODELS,
-        files={FOURTH: fourth(sql("ALTER TABLE jobs ADD salary int NOT NULL"), sql(UNSALARIED))},
+        files={FOURTH: fourth(sql(*NOT_NULL), sql(UNSALARIED))},
         settings=NEWEST,
         still_passes=("migration.single-head", "migration.twice-is-nothing"),
     ),
@@ -192,9 +194,8 @@ SPECIMENS = (
                 ),
             )
         },
-        also=frozenset({"migration.downgrade-undoes", "migration.round-trip"}),  # its place among the columns
         settings=NEWEST,
-        still_passes=("migration.downgrade-runs", "migration.upgrade-keeps-data"),
+        still_passes=("migration.downgrade-undoes", "migration.upgrade-keeps-data"),
     ),
     Specimen(
         name="migration-drops-a-table",

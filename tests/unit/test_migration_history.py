@@ -8,8 +8,10 @@ from collections.abc import Mapping
 import pytest
 from pydantic import ValidationError
 
+from pytest_prodready.environment.placeholders import check
+from pytest_prodready.errors import ConfigError
 from pytest_prodready.probes.migration_history import MARK, History, of_alembic, of_files, of_list
-from pytest_prodready.settings import MigrationSettings
+from pytest_prodready.settings import MigrationSettings, Settings
 
 
 def alembic(heads: list[str], downs: Mapping[str, object]) -> History:
@@ -66,3 +68,11 @@ def test_settings_that_contradict(given: dict[str, object], says: str) -> None:
     """What can't be meant is refused."""
     with pytest.raises(ValidationError, match=says):
         MigrationSettings.model_validate(given)
+
+
+def test_unknown_placeholder() -> None:
+    """A placeholder of a command that nothing fills is refused before anything starts."""
+    service = {"name": "shop", "command": "serve --port {port}"}
+    settings = Settings.model_validate({"service": service, "migration": {"upgrade": "up {revison}"}})
+    with pytest.raises(ConfigError, match=r"did you mean \{revision\}"):
+        check(settings)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from pytest_prodready.checks import migration
+from pytest_prodready.errors import ConfigError
 from pytest_prodready.findings import Finding
 from pytest_prodready.probes.migration import RoundTrips
 from pytest_prodready.settings import MigrationSettings
 
 from .conftest import Try
 
-USERS = ("CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL, email text)", "DROP TABLE users")
+USERS = ("CREATE TABLE users (id int PRIMARY KEY, email text, name text NOT NULL)", "DROP TABLE users")
 LIMITS = MigrationSettings()
 
 
@@ -161,3 +162,9 @@ def test_rows_that_cant_be_made_up(tried: Try) -> None:
     finding = migration.upgrade_keeps_data(seen)
     assert finding.verdict == "inconclusive"
     assert "odd" in finding.summary
+
+
+def test_a_revision_that_isnt_there(tried: Try) -> None:
+    """One that is declared and doesn't exist is an error, with the nearest that does."""
+    with pytest.raises(ConfigError, match="did you mean 0002_email"):
+        tried({"0001_users": USERS, "0002_email": ("SELECT 1", "SELECT 1")}, irreversible={"0002": "why not"})
