@@ -17,6 +17,7 @@ from pytest_prodready.probes.migration_ddl import Telling, Told, switch_off
 from pytest_prodready.probes.migration_defined import defined
 from pytest_prodready.probes.migration_runs import LONG_S, Tables, Worked, beside_traffic
 from pytest_prodready.probes.migration_squawk import Remarks, find_squawk, remarks, squawk_version
+from pytest_prodready.probes.migration_state import BOOKKEEPING
 from pytest_prodready.probes.migration_tables import Stand, rows_of, stand, used
 from pytest_prodready.probes.migration_tool import Tool, tool_for
 from pytest_prodready.probes.migration_traffic import Defined, Step, Touched, Traffic
@@ -95,7 +96,10 @@ class _Steps:
         locked = {table for each in told.ddl for table, _ in each.locks}
         worked_on = {table for table, count in now.items() if count > scans.get(table, count)}
         touched = (locked | worked_on) & before.tables.keys() | _named(before, told.statements)
-        return Looked(ran, frozenset(touched), told)
+        own = {*BOOKKEEPING, *self._settings.migration.bookkeeping}  # which nobody but the tool uses
+        return Looked(
+            ran, frozenset(oid for oid in touched if before.tables[oid].plain_name not in own), told
+        )
 
     def _remarks(self, squawk: str, told: Told) -> Remarks:
         version = self._base.database.version
@@ -162,8 +166,7 @@ def _named(before: Stand, statements: Sequence[str]) -> frozenset[int]:
     """The tables that a statement names: LOCK TABLE defines nothing, and leaves no count behind."""
     text = "\n".join(each for each in statements if not READS.match(each))
     words = frozenset(re.findall(r"[^\W\d][\w$]*", text.lower()))
-    names = {oid: table.name.rpartition(".")[2].strip('"').lower() for oid, table in before.tables.items()}
-    return frozenset(oid for oid, name in names.items() if name in words)
+    return frozenset(oid for oid, table in before.tables.items() if table.plain_name.lower() in words)
 
 
 def _defined(busy: Worked, behind: Worked, rows: Mapping[int, int]) -> Defined:

@@ -74,6 +74,11 @@ class Table:
     bytes: int
     takes_rows: bool = True  # by its own name: no materialised view, and no partition
 
+    @property
+    def plain_name(self) -> str:
+        """Its name without schema and quotes."""
+        return self.name.rpartition(".")[2].strip('"')
+
 
 @dataclass(frozen=True, slots=True)
 class Index:

@@ -8,7 +8,7 @@ from typing import Any
 from tests.specimens import Specimen, Swap, migration_traffic
 
 ENV = "migrations/env.py"
-FOURTH = "migrations/versions/0004_fourth.py"
+FOURTH, FIFTH = "migrations/versions/0004_fourth.py", "migrations/versions/0005_fifth.py"
 SEED = "{python} -m jobboard.seed --rows 500"
 MODELS = frozenset({"migration.models-match"})  # the models know nothing of the fourth revision
 NEWEST: Mapping[str, Any] = {"migration.steps": 1}
@@ -203,7 +203,7 @@ SPECIMENS = (
         says="rows of public.archive dropped",
         files={
             FOURTH: fourth(sql("CREATE TABLE archive (id int, said text)"), sql("DROP TABLE archive")),
-            "migrations/versions/0005_fifth.py": fourth(
+            FIFTH: fourth(
                 sql("DROP TABLE archive"), "    raise NotImplementedError", revision="0005", before="0004"
             ),
         },
@@ -258,13 +258,13 @@ SPECIMENS = (
     Specimen(
         name="migration-deploys-collide",
         breaks="migration.two-at-once",
-        says="from 0003: 2 instead of 1 rows in public.kinds",
+        says="from 0004: 2 instead of 1 rows in public.kinds",
         changes="pg_try_advisory_lock",
         also=MODELS,
         swaps=(Swap(ENV, "SELECT pg_try_advisory_lock(hashtext('jobboard migrations'))", "SELECT true"),),
         files={
             FOURTH: fourth(sql("CREATE TABLE kinds (kind text)"), sql("DROP TABLE kinds")),
-            "migrations/versions/0005_fifth.py": fourth(
+            FIFTH: fourth(
                 AUTOCOMMITTED.format(
                     statements=(
                         "ALTER TABLE kinds ADD COLUMN IF NOT EXISTS said text",
@@ -286,9 +286,7 @@ SPECIMENS = (
         also=MODELS,
         files={
             FOURTH: fourth(sql(*HIDDEN), sql(*UNHIDDEN)),
-            "migrations/versions/0005_fifth.py": fourth(
-                sql(SALARIED), sql(UNSALARIED), revision="0005", before="0004"
-            ),
+            FIFTH: fourth(sql(SALARIED), sql(UNSALARIED), revision="0005", before="0004"),
         },
         settings=NEWEST,
         still_passes=("migration.round-trip",),
