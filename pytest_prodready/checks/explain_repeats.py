@@ -37,10 +37,10 @@ def no_n_plus_one(seen: Plans, limits: ExplainSettings) -> Finding:
         words = [f"{_name(each)} {each.calls} times, and {each.doubt}" for each in doubtful]
         return rule.inconclusive(f"{listed(words)}{fine.note}", **details)
     largest = max(each.rows for each in seen.asked)
-    if not repeated and largest < limits.repeats:
+    if not repeated and not fine.texts and largest < limits.repeats:
         return rule.inconclusive(
             f"no request had a result of {limits.repeats} rows or more (the largest had {largest}), so that"
-            " none could show it",
+            f" none could show it{fine.note}",
             change="declare a request in [[requests]] that lists what the data has many of",
             **details,
         )

@@ -10,7 +10,7 @@ from pytest_prodready.checks.explain_repeats import no_n_plus_one
 from pytest_prodready.checks.explain_rows import no_large_seq_scan
 from pytest_prodready.findings import Finding, Verdict
 from pytest_prodready.probes.plan_baseline import Baseline
-from pytest_prodready.probes.plans import Budget, Plans, Repeat
+from pytest_prodready.probes.plans import Asked, Budget, Plans, Repeat
 from pytest_prodready.settings import ExplainSettings
 from tests.unit.planned import ran, scan, seen, statement
 
@@ -114,6 +114,8 @@ def test_repeats_are_accepted() -> None:
     holds(
         no_n_plus_one(seen(statement(text=SEARCH), repeats=(doubtful,)), given), PASSED, "but for 1 accepted"
     )
+    short = seen(statement(text=SEARCH), repeats=(grows,), asked=(Asked("list", 200, True, 20, rows=1),))
+    holds(no_n_plus_one(short, given), PASSED, "but for 1 accepted")
     broad = limits("FROM applicants", rule="explain.no-n-plus-one")
     holds(no_n_plus_one(seen(statement(text=SEARCH), repeats=(grows,)), broad), FAILED, "fits no statement")
 
