@@ -14,6 +14,7 @@ LOST = 2.0  # times more than may be are too many for chance, and for the rest o
 FEWEST = 10
 SELF_TEST = 0.99
 CPU, DELAY, STEAL, LAG_MS, SERVICE_DELAY = 0.9, 0.4, 0.1, 50.0, 0.5
+OTHERS, IDLE = 0.2, 0.15
 FAILED = (
     WRONG_STATUS,
     NO_ANSWER,
@@ -111,6 +112,10 @@ def doubts(generator: Generator) -> str:
                     "the service waited for a processor {:.0%} of the time",
                 ),
             )
+        ),
+        (
+            (generator.others or 0.0) > OTHERS and (generator.idle or 0.0) < IDLE,
+            f"others used {generator.others or 0.0:.0%} of this machine's processors",
         ),
     ]
     return ", ".join(words for true, words in found if true)

@@ -157,7 +157,7 @@ class _Run:
 
     def seconds(self) -> tuple[Second, ...]:
         """Each second of the run, with how generator and service fared in it."""
-        return with_health(self.digest.seconds(), self.healths, self.watch.usage)
+        return with_health(self.digest.seconds(), self.healths, self.watch.usage, self.watch.machine)
 
     def _take(self, told: Sample | dict[str, Any]) -> None:
         if isinstance(told, Sample):

@@ -187,6 +187,7 @@ def test_headroom_is_advice_with_figures() -> None:
         (replace(HEALTHY, steal=0.3), "taken from this machine"),
         (replace(HEALTHY, service_delay=0.6), "the service waited"),
         (replace(HEALTHY, lag_ms=72), "72 ms"),
+        (replace(HEALTHY, others=0.7, idle=0.02), "others used 70%"),
     ],
 )
 def test_each_doubt_has_its_figure(generator: object, says: str) -> None:
@@ -197,6 +198,8 @@ def test_each_doubt_has_its_figure(generator: object, says: str) -> None:
 def test_slow_service_is_no_doubt() -> None:
     """All users busy, processor free: that is the service (169 of 300/s in a real run)."""
     assert doubts(replace(HEALTHY, cpu=0.19, delay=0.07, lag_ms=8, busy=1.0)) == ""
+    assert doubts(replace(HEALTHY, others=0.05, idle=0.0)) == ""
+    assert doubts(replace(HEALTHY, others=0.7, idle=0.3)) == ""  # a large machine, with room for all
 
 
 def test_only_what_was_missed_is_repeated() -> None:
