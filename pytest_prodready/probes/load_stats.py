@@ -140,7 +140,7 @@ class Digest:
 def _grace(found: Sequence[Sample], at_s: float, seconds: float) -> float:
     """How long after a stage's end an answer still counts for it.
 
-    As long as answers took in its first third, where no queue had grown yet: a steady time is no want of rate.
+    As long as answers took in its first third, where no queue had grown: a steady time is no want of rate.
     """
     early = sorted(e.ended_s - e.intended_s for e in found if e.intended_s < at_s + seconds / 3)
     usual = min(percentile(early, 0.95), seconds / 2) if early else 0.0
