@@ -196,7 +196,6 @@ class Load:
     ended_for: str = ""  # failures, or slowness
     unfinished: int = 0  # requests that were still under way when all deadlines had passed
     ledger: Ledger | None = None  # None: no [writes]
-    validated: bool = False
     pool: tuple[PoolLook, ...] | None = None  # None: nobody may look
     waits: tuple[Counter, ...] = ()  # looks at backends in use by what they waited for
     usage: tuple[Usage, ...] | None = None

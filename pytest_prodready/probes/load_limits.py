@@ -95,6 +95,22 @@ def missed(seen: Load, limits: LoadSettings) -> bool:
     )
 
 
+def firm(seen: Load, limits: LoadSettings) -> bool:
+    """Whether something was seen that no machine can be blamed for: then no other run makes it good."""
+    ledger = seen.ledger
+    untrue = ledger is not None and bool(ledger.lost or ledger.twice or ledger.refused_but_there)
+    return (
+        untrue
+        or seen.same_process is False
+        or any(each.wrong or each.hidden or too_many_errors(each, limits) for each in seen.stages)
+    )
+
+
+def too_many_errors(stage: Stage, limits: LoadSettings) -> bool:
+    """Whether the service itself told more errors (5xx) in a stage than may be."""
+    return stage.server_errors > max(1, limits.failures * stage.due)
+
+
 def doubts(generator: Generator) -> str:
     """Why a shortfall may be the generator's or the machine's, with the figures; empty when it can't be."""
     found = [

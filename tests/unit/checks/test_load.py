@@ -8,8 +8,9 @@ import pytest
 
 from pytest_prodready.checks import load as check
 from pytest_prodready.findings import Finding, Verdict
+from pytest_prodready.probes.drill import Ledger
 from pytest_prodready.probes.load import Counter, Kind, Load, Stage
-from pytest_prodready.probes.load_limits import FAILURES, SLOWNESS, Counted, doubts, missed
+from pytest_prodready.probes.load_limits import FAILURES, SLOWNESS, Counted, doubts, firm, missed
 
 from .loads import HEALTHY, LIMITS, STARVED, calm, ended, load, second, stage, times
 
@@ -207,6 +208,22 @@ def test_only_what_was_missed_is_repeated() -> None:
     assert not missed(load(), LIMITS)
     assert missed(load(peak(in_time=2000)), LIMITS)
     assert missed(ended(stage("4x", 4, 11, 4), "80 failed", FAILURES), LIMITS)
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        load(ledger=Ledger(acknowledged=300, lost=("a",))),
+        load(peak(wrong=(SILENT,))),
+        load(peak(hidden=(SILENT,))),
+        load(peak(failed=(Kind("list", "500", 80),), server_errors=80)),
+        load(same_process=False),
+    ],
+)
+def test_what_is_no_machines_fault_is_not_tried_away(seen: Load) -> None:
+    """A second run without a lost write proves nothing about the first."""
+    assert firm(seen, LIMITS)
+    assert not firm(load(), LIMITS)
 
 
 def test_climb_is_lost_beyond_doubt() -> None:
