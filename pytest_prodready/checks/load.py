@@ -6,7 +6,7 @@ from pytest_prodready.catalogue import RULES
 from pytest_prodready.checks.load_words import at, judged, kinds, unmeasured
 from pytest_prodready.findings import Finding
 from pytest_prodready.probes.load import Load, Second, Stage
-from pytest_prodready.probes.load_limits import SLOWNESS, sure, too_many, too_slow
+from pytest_prodready.probes.load_limits import SLOWNESS, sure, too_many, too_many_errors, too_slow
 from pytest_prodready.settings import LoadSettings
 
 FEW = 0.1  # of a second's requests may be slow, or fail
@@ -45,7 +45,7 @@ def requests_succeed(seen: Load, limits: LoadSettings) -> Finding:
         told += f": {kinds(worst.failed)}"
     if bad and seen.log_errors:
         told += f"; {seen.log_errors} lines of the service's log speak of errors"
-    firm = bad is not None and bad.server_errors > max(1, limits.failures * bad.due)
+    firm = bad is not None and too_many_errors(bad, limits)
     wrong = told if bad else ""
     return judged(rule, seen, wrong=wrong, told=told, limit=f"{limits.failures:.1%} of each stage", firm=firm)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import deque
 from collections.abc import Iterator
@@ -76,12 +77,12 @@ class Schedule:
     def _all(self) -> Iterator[Slot]:
         number = writes = 0
         mix = [n for n, _ in enumerate(self.plan.asks)]
-        weights = [ask.weight for ask in self.plan.asks]
+        weights = list(itertools.accumulate(ask.weight for ask in self.plan.asks))
         for index, stage in enumerate(self.plan.stages):
             for step in range(stage.planned):
                 if self._left_out(stage):
                     break
-                ask = self._random.choices(mix, weights)[0]
+                ask = self._random.choices(mix, cum_weights=weights)[0]
                 write = self.plan.asks[ask].kind == "create" and not stage.null
                 token = f"{self.plan.prefix}{writes:05d}" if write else f"prodready{self.plan.seed}y{number}"
                 at_s = self.began_s[index] + step / stage.rate

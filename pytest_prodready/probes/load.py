@@ -104,6 +104,8 @@ class Second:
     lag_ms: float | None = None  # of the generator's clock, 99th percentile
     delay: float | None = None  # share of the time that the generator waited for a processor
     service_delay: float | None = None  # and that the service's threads did, taken together
+    others: float | None = None  # share of this machine's processors that others used
+    idle: float | None = None  # and that nobody used
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,8 @@ class Generator:
     lag_ms: float | None = None  # of a short sleep, 99th percentile
     busy: float = 0.0  # requests that had to wait for a user
     service_delay: float | None = None  # of the service's threads, taken together
+    others: float | None = None  # used by others, of this machine's processors
+    idle: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +148,16 @@ class Usage:
     cpu_s: float
     memory_mb: float
     delay_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MachineLook:
+    """What the machine's processors had done at one moment, in seconds of all of them."""
+
+    at_s: float
+    total_s: float
+    busy_s: float
+    ours_s: float  # of the gate, the service and the servers
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +196,6 @@ class Load:
     ended_for: str = ""  # failures, or slowness
     unfinished: int = 0  # requests that were still under way when all deadlines had passed
     ledger: Ledger | None = None  # None: no [writes]
-    validated: bool = False
     pool: tuple[PoolLook, ...] | None = None  # None: nobody may look
     waits: tuple[Counter, ...] = ()  # looks at backends in use by what they waited for
     usage: tuple[Usage, ...] | None = None

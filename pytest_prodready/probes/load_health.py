@@ -8,7 +8,16 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from pytest_prodready.probes.load import AGAIN, SELF_TEST, WARM_UP, Generator, Second, Stage, Usage
+from pytest_prodready.probes.load import (
+    AGAIN,
+    SELF_TEST,
+    WARM_UP,
+    Generator,
+    MachineLook,
+    Second,
+    Stage,
+    Usage,
+)
 from pytest_prodready.probes.load_stats import percentile
 
 NOT_JUDGED = (SELF_TEST, WARM_UP)
@@ -17,17 +26,22 @@ LAG_SHARE = 0.75  # of the seconds of trouble have no worse a clock
 
 
 def with_health(
-    seconds: Sequence[Second], healths: Sequence[Mapping[str, Any]], usage: Sequence[Usage]
+    seconds: Sequence[Second],
+    healths: Sequence[Mapping[str, Any]],
+    usage: Sequence[Usage],
+    machine: Sequence[MachineLook],
 ) -> tuple[Second, ...]:
     """Each second with what was known of generator and service in it."""
     own = {math.floor(each["at_s"] - 0.5): each for each in healths}
-    waited = _waited(usage)
+    waited, used = _waited(usage), _used(machine)
     return tuple(
         replace(
             each,
             lag_ms=own.get(int(each.at_s), {}).get("lag_ms"),
             delay=own.get(int(each.at_s), {}).get("delay"),
             service_delay=waited.get(int(each.at_s)),
+            others=used.get(int(each.at_s), (None, None))[0],
+            idle=used.get(int(each.at_s), (None, None))[1],
         )
         for each in seconds
     )
@@ -61,6 +75,8 @@ def generator_of(
         lag_ms=percentile(lags, LAG_SHARE) if lags else None,
         busy=round(sum(each.busy for each in climb) / due, 4) if due else 0.0,
         service_delay=_mean(each.service_delay for each in trouble or shown),
+        others=_mean(each.others for each in trouble or shown),
+        idle=_mean(each.idle for each in trouble or shown),
     )
 
 
@@ -78,6 +94,18 @@ def _waited(usage: Sequence[Usage]) -> dict[int, float]:
             at = math.floor((earlier.at_s + later.at_s) / 2)
             share = max(0.0, later.delay_s - earlier.delay_s) / (later.at_s - earlier.at_s)
             found[at] = max(found.get(at, 0.0), round(share, 4))
+    return found
+
+
+def _used(machine: Sequence[MachineLook]) -> dict[int, tuple[float, float]]:
+    """What others used of the machine in each second, and what nobody did; of two looks the later."""
+    found: dict[int, tuple[float, float]] = {}
+    for earlier, later in pairwise(machine):
+        total = later.total_s - earlier.total_s
+        if total > 0:
+            busy, ours = later.busy_s - earlier.busy_s, later.ours_s - earlier.ours_s
+            at = math.floor((earlier.at_s + later.at_s) / 2)
+            found[at] = (round(max(0.0, busy - ours) / total, 4), round(max(0.0, 1 - busy / total), 4))
     return found
 
 

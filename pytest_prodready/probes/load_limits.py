@@ -14,6 +14,7 @@ LOST = 2.0  # times more than may be are too many for chance, and for the rest o
 FEWEST = 10
 SELF_TEST = 0.99
 CPU, DELAY, STEAL, LAG_MS, SERVICE_DELAY = 0.9, 0.4, 0.1, 50.0, 0.5
+OTHERS, IDLE = 0.2, 0.15
 FAILED = (
     WRONG_STATUS,
     NO_ANSWER,
@@ -94,6 +95,22 @@ def missed(seen: Load, limits: LoadSettings) -> bool:
     )
 
 
+def firm(seen: Load, limits: LoadSettings) -> bool:
+    """Whether something was seen that no machine can be blamed for: then no other run makes it good."""
+    ledger = seen.ledger
+    untrue = ledger is not None and bool(ledger.lost or ledger.twice or ledger.refused_but_there)
+    return (
+        untrue
+        or seen.same_process is False
+        or any(each.wrong or each.hidden or too_many_errors(each, limits) for each in seen.stages)
+    )
+
+
+def too_many_errors(stage: Stage, limits: LoadSettings) -> bool:
+    """Whether the service itself told more errors (5xx) in a stage than may be."""
+    return stage.server_errors > max(1, limits.failures * stage.due)
+
+
 def doubts(generator: Generator) -> str:
     """Why a shortfall may be the generator's or the machine's, with the figures; empty when it can't be."""
     found = [
@@ -111,6 +128,10 @@ def doubts(generator: Generator) -> str:
                     "the service waited for a processor {:.0%} of the time",
                 ),
             )
+        ),
+        (
+            (generator.others or 0.0) > OTHERS and (generator.idle or 0.0) < IDLE,
+            f"others used {generator.others or 0.0:.0%} of this machine's processors",
         ),
     ]
     return ", ".join(words for true, words in found if true)

@@ -23,7 +23,7 @@ from pytest_prodready.probes.load_generator import GeneratorProcess, generating,
 from pytest_prodready.probes.load_health import generator_of, with_health
 from pytest_prodready.probes.load_knee import knee
 from pytest_prodready.probes.load_ledger import ledger
-from pytest_prodready.probes.load_limits import FAILURES, Counted, doubts, missed
+from pytest_prodready.probes.load_limits import FAILURES, Counted, doubts, firm, missed
 from pytest_prodready.probes.load_plan import multiples, plan, shapes
 from pytest_prodready.probes.load_stats import Digest, percentile
 from pytest_prodready.probes.load_watch import Watch, counters, risen
@@ -54,8 +54,8 @@ def load(
         if doubt := steady_or_renewed(scene):
             return replace(nothing, doubt=f"the service was not steady before the load: {doubt}")
         seen = replace(_once(scene), attempts=attempt)
-        if seen.doubt or not missed(seen, limits) or not doubts(seen.generator):
-            break
+        if seen.doubt or firm(seen, limits) or not missed(seen, limits) or not doubts(seen.generator):
+            break  # what no machine can be blamed for isn't tried away
         progress(f"load: the target was missed, but {doubts(seen.generator)}: once more")
     if has_ended(scene):
         renew(scene)
@@ -90,7 +90,6 @@ def _once(scene: Scene) -> Load:
         ended_in=run.ended_in,
         ended_for=run.ended_for,
         unfinished=run.unfinished,
-        validated=settings.writes is not None or any(each.contains for each in settings.requests),
         pool=watch.looks if watch.sees_pool else None,
         waits=risen(dict.fromkeys(watch.waits, 0.0), {name: float(n) for name, n in watch.waits.items()}),
         usage=watch.usage or None,
@@ -157,7 +156,7 @@ class _Run:
 
     def seconds(self) -> tuple[Second, ...]:
         """Each second of the run, with how generator and service fared in it."""
-        return with_health(self.digest.seconds(), self.healths, self.watch.usage)
+        return with_health(self.digest.seconds(), self.healths, self.watch.usage, self.watch.machine)
 
     def _take(self, told: Sample | dict[str, Any]) -> None:
         if isinstance(told, Sample):

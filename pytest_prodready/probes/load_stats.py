@@ -22,7 +22,7 @@ from pytest_prodready.probes.load import Interval, Kind, Second, Stage, Times
 RESAMPLES = 200
 CONFIDENCE = 0.9
 SHARES = (0.5, 0.95, 0.99)
-GRACE_S = 1.0  # an answer so long after its stage's end is still one of that stage
+GRACE_S = 1.0  # at most a tenth of the stage; an answer so long after its end is still one of that stage
 SILENT = (NO_ANSWER, NEVER_SENT)
 
 
@@ -78,7 +78,7 @@ class Digest:
         told, found = self.plan.stages[number], self.samples[number]
         at_s = min(each.intended_s for each in found)
         seconds = max(each.intended_s for each in found) - at_s + 1 / told.rate
-        end = at_s + seconds + min(GRACE_S, seconds / 10)
+        end = at_s + seconds + _grace(found, at_s, seconds)
         good = [each for each in found if each.verdict == RIGHT]
         waits = [each for each in found if each.verdict == RIGHT or _without_answer(each, self.errors)]
         return Stage(
@@ -135,6 +135,16 @@ class Digest:
         return tuple(
             Kind(self.plan.asks[ask].label, what, count) for (ask, what), count in counts.most_common()
         )
+
+
+def _grace(found: Sequence[Sample], at_s: float, seconds: float) -> float:
+    """How long after a stage's end an answer still counts for it.
+
+    As long as answers took in its first third, where no queue had grown: a steady time is no want of rate.
+    """
+    early = sorted(e.ended_s - e.intended_s for e in found if e.intended_s < at_s + seconds / 3)
+    usual = min(percentile(early, 0.95), seconds / 2) if early else 0.0
+    return max(min(GRACE_S, seconds / 10), 1.1 * usual)
 
 
 def _without_answer(sample: Sample, errors: Sequence[str]) -> bool:

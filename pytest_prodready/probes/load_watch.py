@@ -17,7 +17,8 @@ from pytest_prodready.environment.cache import Cache
 from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.errors import ProdreadyError
-from pytest_prodready.probes.load import Counter, PoolLook, Usage
+from pytest_prodready.probes.load import Counter, MachineLook, PoolLook, Usage
+from pytest_prodready.probes.load_machine import Machine
 from pytest_prodready.probes.watching import every
 
 POOL_EVERY_S = 0.1
@@ -57,6 +58,8 @@ class Watch:
         self._began = 0.0
         self._looks: list[PoolLook] = []
         self._usage: list[Usage] = []
+        self._machine_looks: list[MachineLook] = []
+        self._machine = Machine(environment.run.folder)
         self.waits: Counts[str] = Counts()
         database = environment.database
         self.sees_pool = database is not None and database.has_admin
@@ -84,7 +87,13 @@ class Watch:
                 admin = held.enter_context(database.admin(within_s=LOOK_WITHIN_S))
                 held.enter_context(every(POOL_EVERY_S, lambda: self._look(admin, database.user)))
             held.enter_context(every(USAGE_EVERY_S, self._use))
+            held.enter_context(every(USAGE_EVERY_S, lambda: self._machine_looks.append(self._machine.look())))
             yield
+
+    @property
+    def machine(self) -> tuple[MachineLook, ...]:
+        """Who had used this machine's processors by then."""
+        return tuple(replace(each, at_s=round(each.at_s - self._began, 3)) for each in self._machine_looks)
 
     def left(self) -> PoolLook | None:
         """The service's connections at this moment."""

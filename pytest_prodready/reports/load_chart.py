@@ -72,6 +72,8 @@ def generator_words(generator: Generator) -> tuple[str, str]:
         ("taken away {:.0%}", generator.steal),
         ("pressure {:.0%}", generator.pressure),
         ("the service waited {:.0%}", generator.service_delay),
+        ("others used {:.0%} of the processors", generator.others),
+        ("{:.0%} were idle", generator.idle),
     )
     told = [
         ", ".join(words.format(value) for words, value in known if value is not None)

@@ -189,6 +189,19 @@ def test_times_count_from_the_intended_start() -> None:
     assert (first.due, first.good, first.failed, first.slow) == (10, 8, 2, 8)
 
 
+@pytest.mark.parametrize(("steady", "achieved"), [(True, 1.0), (False, 0.9)])
+def test_a_steady_time_is_no_want_of_rate(steady: bool, achieved: float) -> None:
+    """Half a second for each answer is slow; only a queue that grows means that too few are answered."""
+    made = Plan((Stage("1x", "", 20, 4),), (LIST,), 1, 5.0, 0.5, "t")
+    digest = Digest(made, {"1x": 1.0}, 0.1)
+    for number in range(80):
+        due = number / 20
+        took = 0.5 if steady else due / 2
+        digest.add(Sample(number, 0, 0, due, due, due + took, 200, 0, -1, 5, 0, -1))
+    seen = digest.stage(0).achieved
+    assert seen == achieved if steady else seen < achieved
+
+
 def test_load_is_drawn() -> None:
     """The picture is XML, names its stages and lanes, and comes of a record's data alone."""
     evidence = {"load": as_data(load())}

@@ -71,7 +71,6 @@ def load(*changed: Stage, seconds: Sequence[Second] = (), **more: Any) -> Load:
         "stages": stages,
         "seconds": tuple(seconds) or calm(stages),
         "generator": HEALTHY,
-        "validated": True,
         "ledger": Ledger(acknowledged=300, read_from=("database",)),
         "pool": tuple(look(at / 10, in_use=1) for at in range(380)),
         "usage": tuple(Usage(float(at), 0.25 * at, 80.0) for at in range(38)),

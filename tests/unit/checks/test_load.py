@@ -8,8 +8,9 @@ import pytest
 
 from pytest_prodready.checks import load as check
 from pytest_prodready.findings import Finding, Verdict
+from pytest_prodready.probes.drill import Ledger
 from pytest_prodready.probes.load import Counter, Kind, Load, Stage
-from pytest_prodready.probes.load_limits import FAILURES, SLOWNESS, Counted, doubts, missed
+from pytest_prodready.probes.load_limits import FAILURES, SLOWNESS, Counted, doubts, firm, missed
 
 from .loads import HEALTHY, LIMITS, STARVED, calm, ended, load, second, stage, times
 
@@ -187,6 +188,7 @@ def test_headroom_is_advice_with_figures() -> None:
         (replace(HEALTHY, steal=0.3), "taken from this machine"),
         (replace(HEALTHY, service_delay=0.6), "the service waited"),
         (replace(HEALTHY, lag_ms=72), "72 ms"),
+        (replace(HEALTHY, others=0.7, idle=0.02), "others used 70%"),
     ],
 )
 def test_each_doubt_has_its_figure(generator: object, says: str) -> None:
@@ -197,6 +199,8 @@ def test_each_doubt_has_its_figure(generator: object, says: str) -> None:
 def test_slow_service_is_no_doubt() -> None:
     """All users busy, processor free: that is the service (169 of 300/s in a real run)."""
     assert doubts(replace(HEALTHY, cpu=0.19, delay=0.07, lag_ms=8, busy=1.0)) == ""
+    assert doubts(replace(HEALTHY, others=0.05, idle=0.0)) == ""
+    assert doubts(replace(HEALTHY, others=0.7, idle=0.3)) == ""  # a large machine, with room for all
 
 
 def test_only_what_was_missed_is_repeated() -> None:
@@ -204,6 +208,22 @@ def test_only_what_was_missed_is_repeated() -> None:
     assert not missed(load(), LIMITS)
     assert missed(load(peak(in_time=2000)), LIMITS)
     assert missed(ended(stage("4x", 4, 11, 4), "80 failed", FAILURES), LIMITS)
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        load(ledger=Ledger(acknowledged=300, lost=("a",))),
+        load(peak(wrong=(SILENT,))),
+        load(peak(hidden=(SILENT,))),
+        load(peak(failed=(Kind("list", "500", 80),), server_errors=80)),
+        load(same_process=False),
+    ],
+)
+def test_what_is_no_machines_fault_is_not_tried_away(seen: Load) -> None:
+    """A second run without a lost write proves nothing about the first."""
+    assert firm(seen, LIMITS)
+    assert not firm(load(), LIMITS)
 
 
 def test_climb_is_lost_beyond_doubt() -> None:
