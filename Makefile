@@ -32,10 +32,11 @@ types: $(VENV)/.dev  ## check types
 	$(BIN)/mypy
 	cd examples/jobboard && $(CURDIR)/$(BIN)/mypy
 
-bench: $(VENV)/.dev  ## measure ready times, the fault proxy, and the capture of statements
+bench: $(VENV)/.dev  ## measure ready times, the fault proxy, the capture of statements, and backups
 	$(BIN)/python bench/bench_environment.py
 	$(BIN)/python bench/bench_faultproxy.py
 	$(BIN)/python bench/bench_capture.py
+	$(BIN)/python bench/bench_backup.py
 
 docs: $(VENV)/.dev  ## write docs/rules.md from the catalogue, and the README's picture from a run
 	$(BIN)/python -m pytest_prodready.reports.rules > docs/rules.md

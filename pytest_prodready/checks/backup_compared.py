@@ -15,7 +15,6 @@ from pytest_prodready.probes.schema import SchemaDifference
 RIGHTS = ("privileges", "default privileges")
 OF_ROLES = ("role", "membership", "password")
 OWNER = re.compile(r"\bowner \S+")
-PUBLIC_SCHEMA = ("public", "schema public")
 
 
 def rows_equal(seen: BackupRun) -> Finding:
@@ -37,36 +36,25 @@ def rows_equal(seen: BackupRun) -> Finding:
 
 def sequences_follow(seen: BackupRun) -> Finding:
     """No sequence is missing or behind."""
-    rule, limit = RULES["backup.sequences-follow"], "none behind where it was, or behind its column"
-    if no := not_compared(rule, seen, limit):
-        return no
-    if found := _contents(seen, "sequence"):
-        number = counted(seen.source.sequences, "sequence")
-        return rule.failed(f"{len(found)} of {number}: {_listed(found)}", limit=limit)
-    words = things(seen.source.sequences, "sequence", "no sequence")
-    return rule.passed(f"{words}, none behind", limit=limit)
+    words = f"{things(seen.source.sequences, 'sequence', 'no sequence')}, none behind"
+    limit = "none behind where it was, or behind its column"
+    return _none_differs("backup.sequences-follow", seen, "sequence", limit, words)
 
 
 def views_populated(seen: BackupRun) -> Finding:
     """Each materialized view that could be read can be read."""
-    rule, limit = RULES["backup.views-populated"], "populated, as before"
-    if no := not_compared(rule, seen, limit):
-        return no
-    if found := _contents(seen, "materialized view"):
-        return rule.failed(_listed(found), limit=limit)
-    words = things(seen.source.views, "materialized view", "no materialized view with rows")
-    return rule.passed(f"{words}{', populated' if seen.source.views else ''}", limit=limit)
+    number = seen.source.views
+    words = (
+        f"{counted(number, 'materialized view')}, populated" if number else "no materialized view with rows"
+    )
+    return _none_differs("backup.views-populated", seen, "materialized view", "populated, as before", words)
 
 
 def large_objects_equal(seen: BackupRun) -> Finding:
     """Large objects are what they were."""
-    rule, limit = RULES["backup.large-objects-equal"], "the same objects"
-    if no := not_compared(rule, seen, limit):
-        return no
-    if found := _contents(seen, "large objects"):
-        return rule.failed(_listed(found), limit=limit)
-    words = things(seen.source.large_objects, "large object", "no large object")
-    return rule.passed(f"{words}{', the same' if seen.source.large_objects else ''}", limit=limit)
+    number = seen.source.large_objects
+    words = f"{counted(number, 'large object')}, the same" if number else "no large object"
+    return _none_differs("backup.large-objects-equal", seen, "large objects", "the same objects", words)
 
 
 def schema_equal(seen: BackupRun) -> Finding:
@@ -125,6 +113,16 @@ def statistics_present(seen: BackupRun) -> Finding:
     if names := seen.compared.unanalyzed:
         return rule.failed(f"{counted(len(names), 'table')} without statistics: {listed(names)}", limit=limit)
     return rule.passed("each table with rows has statistics", limit=limit)
+
+
+def _none_differs(rule_id: str, seen: BackupRun, kind: Kind, limit: str, words: str) -> Finding:
+    """The finding for one kind of contents; `words` say that there is no difference."""
+    rule = RULES[rule_id]
+    if no := not_compared(rule, seen, limit):
+        return no
+    if found := _contents(seen, kind):
+        return rule.failed(_listed(found), limit=limit)
+    return rule.passed(words, limit=limit)
 
 
 def _contents(seen: BackupRun, kind: Kind) -> list[ContentDifference]:

@@ -35,6 +35,9 @@ def rpo(seen: BackupRun, limits: BackupSettings) -> Finding:
     took = f"a backup takes {seconds(seen.backup_s)}"
     if limits.rpo_s is None or limits.every_s is None:
         return rule.passed(f"{summary}; {took}", **details)
+    if limits.point_in_time:
+        between = "what is written between backups is kept by its WAL archive (backup.point-in-time)"
+        return rule.passed(f"{summary}; {took}; {between}", **details)
     oldest = limits.every_s + seen.backup_s
     summary += f"; {took} every {_long(limits.every_s)}, so up to {_long(oldest)} are lost"
     return (rule.failed if oldest > limits.rpo_s else rule.passed)(summary, **details)

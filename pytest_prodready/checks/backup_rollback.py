@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_prodready.catalogue import RULES
 from pytest_prodready.checks.backup_words import ended, shortened, told
-from pytest_prodready.checks.explain_index_words import listed
+from pytest_prodready.checks.explain_index_words import counted, listed
 from pytest_prodready.findings import Finding
 from pytest_prodready.probes.backup_facts import Compared, Step
 from pytest_prodready.probes.backup_rollback import RollbackPlan
@@ -21,10 +21,12 @@ def rollback_plan(seen: RollbackPlan, limits: BackupSettings) -> Finding:
         return rule.inconclusive(doubt, limit=LIMIT)
     if wrong := _wrong(seen, limits):
         return rule.failed(wrong, limit=LIMIT)
+    start = f" from {seen.revision}" if seen.revision else ""
+    again = " and was migrated again" if seen.again else ""
     summary = (
-        f"a migration failed half-way ({len(seen.noticed)} differences); restored from the backup before it, "
-        f"the database is as it was; the service was ready {seen.back_s or 0:.1f} s later, and answers "
-        f"{len(seen.answers_after)} requests as before"
+        f"a migration{start} failed half-way ({counted(len(seen.noticed), 'difference')}); restored from the "
+        f"backup before it, the database is as it was{again}; the service was ready {seen.back_s or 0:.1f} s "
+        f"later, and answers {len(seen.answers_after)} requests as before"
     )
     return rule.passed(summary, limit=LIMIT)
 
@@ -37,6 +39,8 @@ def _doubt(seen: RollbackPlan, limits: BackupSettings) -> str:
         return f"before any migration, on a copy of the database, {_told(strange)}"
     if not seen.answers:
         return "the service was asked nothing before"
+    if not seen.backup:
+        return seen.why_not
     if not seen.backup[-1].failed and not seen.noticed:
         return "a migration that fails half-way leaves nothing here that could be noticed"
     return ""
@@ -50,7 +54,7 @@ def _wrong(seen: RollbackPlan, limits: BackupSettings) -> str:
         return f"the restore over a failed migration: {_ended(seen.restore, limits)}"
     if seen.compared is None:
         return shortened(seen.why_not)
-    found = [_differences(seen.compared), _service(seen)]
+    found = [_differences(seen.compared), _again(seen, limits), _service(seen)]
     return "; ".join(each for each in found if each)
 
 
@@ -59,6 +63,13 @@ def _differences(seen: Compared) -> str:
     found = [listed(list(map(str, seen.contents))), told(seen.schema) if seen.schema else ""]
     words = "; ".join(each for each in found if each)
     return f"the restored database isn't the one before: {words}" if words else ""
+
+
+def _again(seen: RollbackPlan, limits: BackupSettings) -> str:
+    """What is wrong with another upgrade of the restored database; empty when nothing."""
+    if not seen.again or not seen.again[-1].failed:
+        return ""
+    return f"the restored database can't be migrated again: {_ended(seen.again, limits)}"
 
 
 def _service(seen: RollbackPlan) -> str:

@@ -31,14 +31,12 @@ def make_account(admin: Connection, account: Account) -> None:
 
 
 def count_statements(admin: Connection) -> None:
-    """Make the view that counts statements in this database, where nobody has made it.
+    """Make the view that counts statements in this database.
 
-    Without the comment that it brings: none but its owner could restore that from a backup.
+    Without the comment that it brings: none but a superuser could restore that from a backup.
     """
-    known = admin.execute("SELECT FROM pg_extension WHERE extname = 'pg_stat_statements'").fetchone()
-    if known is None:
-        admin.execute("CREATE EXTENSION pg_stat_statements")
-        admin.execute("COMMENT ON EXTENSION pg_stat_statements IS NULL")
+    admin.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+    admin.execute("COMMENT ON EXTENSION pg_stat_statements IS NULL")
 
 
 def admin_options(version: str, timeout_s: float) -> str:

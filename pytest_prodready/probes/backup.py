@@ -73,10 +73,16 @@ class _Run:
     def by_commands(self, marked: Written | None) -> BackupRun:
         """By the user's commands; what others write meanwhile isn't compared."""
         backup = CommandBackup(self._environment, self._database, self._settings, self._progress)
+        try:
+            return self._by_commands(backup, marked)
+        finally:
+            backup.remove()
+
+    def _by_commands(self, backup: CommandBackup, marked: Written | None) -> BackupRun:
         with self._database.admin(within_s=self._settings.within_s) as connection:
             before = held(connection, self._database.user, self._progress)
             began = time.monotonic()
-            step = backup.make()
+            step = backup.make(self._database)
             moved = moved_between(before.contents, contents(connection, self._progress))
         made = BackupRun(
             "commands", self._database.version, (step,), before.source, backup.bytes, moved=moved
@@ -93,7 +99,7 @@ class _Run:
             return seen
         with self._environment.empty_server("half") as server:
             half = _Run(self._environment, self._database, self._all_settings, server, self._progress)
-            return replace(seen, halved=half.halved(backup, before, seen.moved))
+            return replace(seen, halved=half.halved(backup, before, moved))
 
     def _compared(self, run: BackupRun, before: Held, marked: Written | None, began: float) -> BackupRun:
         """The same run with what the restored database holds."""

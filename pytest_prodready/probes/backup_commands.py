@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -55,6 +56,8 @@ class CommandBackup:
         self._environment, self._database, self._settings = environment, database, settings
         self._progress = progress
         self._backup, self._restore = settings.backup, settings.restore
+        self._folder = environment.run.folder / folder
+        self.remove()
         self.path = environment.run.subfolder(folder) / "backup"
 
     @property
@@ -81,6 +84,10 @@ class CommandBackup:
         """Cut each file of the backup to half of its length."""
         for file in files_of(self.path):
             os.truncate(file, file.stat().st_size // 2)
+
+    def remove(self) -> None:
+        """Remove its files."""
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _step(self, name: str, text: str, database: Database) -> Step:
         environment, command = self._environment, Command(name, text, f"[backup] {name}")

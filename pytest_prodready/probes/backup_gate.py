@@ -60,6 +60,7 @@ class GateBackup:
         """Back up the roles, then the database as this snapshot shows it; ends with the first that fails."""
         everything, one = address(database, "postgres"), address(database)
         yield self._step("pg_dumpall", everything, "--globals-only", "--no-tablespaces", file=self._globals)
+        self._leave_out_ours()
         yield self._step("pg_dump", one, "--snapshot", snapshot, *self._format(), file=self.path)
 
     def restore(self, server: PostgresRole, name: str) -> Iterator[Step]:
@@ -75,6 +76,13 @@ class GateBackup:
         """Remove its files."""
         self._tools.remove(self.path)
         self._tools.remove(self._globals)
+
+    def _leave_out_ours(self) -> None:
+        """Every server of ours has its own superuser, who would be another after the restore."""
+        if self._tools.size(self._globals):
+            lines = self._tools.read(self._globals).splitlines(keepends=True)
+            kept = (line for line in lines if f"ROLE {SUPERUSER}".encode() not in line)
+            self._tools.write(self._globals, b"".join(kept))
 
     def _format(self) -> tuple[str, ...]:
         jobs = str(self._settings.jobs)

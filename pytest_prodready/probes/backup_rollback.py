@@ -1,6 +1,7 @@
 """The rollback plan of a deployment: back up, migrate, fail half-way, restore, and serve as before.
 
-All of it happens on a second server, which holds what the service's database holds.
+All of it happens on a second server, which holds what the service's database holds; at the revision before
+the newest, where there is a way down. The service is of the newest one: it is started after another upgrade.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from psycopg import sql
 from pytest_prodready.environment.copies import Beside
 from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.environment import Environment
+from pytest_prodready.environment.postgres_account import count_statements
 from pytest_prodready.environment.roles import ApplicationRole, PostgresRole
 from pytest_prodready.errors import ProdreadyError
 from pytest_prodready.probes.backup_commands import CommandBackup
 from pytest_prodready.probes.backup_facts import Compared, Step
 from pytest_prodready.probes.backup_gate import GateBackup, until_failed
 from pytest_prodready.probes.backup_held import Held, compared, held
+from pytest_prodready.probes.backup_rollback_revision import Revision
 from pytest_prodready.probes.contents import one_snapshot
 from pytest_prodready.probes.traffic import Answer, Traffic
 from pytest_prodready.settings import Settings
@@ -48,6 +51,8 @@ class RollbackPlan:
     migration: tuple[str, ...] = ()  # what the migration did before it failed
     noticed: tuple[str, ...] = ()  # what the failed migration left otherwise than it was
     restore: tuple[Step, ...] = ()
+    revision: str = ""  # that the database was at; empty: the newest
+    again: tuple[Step, ...] = ()  # the upgrade of the restored database to the newest
     compared: Compared | None = None
     not_started: str = ""  # why the service didn't start on the restored database
     answers_after: tuple[Answer, ...] = ()
@@ -83,6 +88,7 @@ class _Plan:
         self._settings, self._database, self._server = settings, beside.database, server
         self._application, self._progress = beside.application, progress
         self._gate = GateBackup(server.tools(), settings.backup, "before")
+        self._revision = Revision(environment, beside, settings.migration, progress)
         self._commands: CommandBackup | None = None
         if settings.backup.by_commands:
             limits = settings.backup
@@ -94,15 +100,20 @@ class _Plan:
         self._progress("rollback plan: asking the service before")
         seen = replace(seen, answers=self._asked())
         self._application.stop()
+        moved = self._revision.go_back()
+        if moved and moved[-1].failed:
+            return replace(seen, why_not="the copy went neither back by a revision nor to the newest again")
         before = self._held()
         self._progress("rollback plan: backing up, and migrating")
         seen = replace(seen, backup=self._made())
         if seen.backup[-1].failed:
             return seen
+        self._revision.go_on()
         migration = self._failed_migration(before)
         damage = compared(before, self._held())
         found = tuple(map(str, (*damage.contents, *damage.schema)))
-        return self._restored(replace(seen, migration=migration, noticed=found), before)
+        seen = replace(seen, migration=migration, noticed=found, revision=self._revision.before)
+        return self._restored(seen, before)
 
     def _restored(self, seen: RollbackPlan, before: Held) -> RollbackPlan:
         self._progress("rollback plan: restoring, and starting the service")
@@ -114,6 +125,7 @@ class _Plan:
         except psycopg.Error as error:
             return replace(seen, why_not=f"the restored database can't be read: {str(error).strip()}")
         began = time.monotonic()
+        seen = replace(seen, again=self._revision.go_on())
         try:
             self._application.start()
             seen = replace(seen, back_s=restore_s + time.monotonic() - began)
@@ -167,6 +179,9 @@ def _staged(gate: GateBackup, database: Database, server: PostgresRole) -> tuple
         return made
     restored = until_failed(gate.restore(server, database.name))
     gate.remove()
+    if not restored[-1].failed:
+        with server.connect(database.name) as admin:
+            count_statements(admin)  # as where it comes from
     return (*made, *restored)
 
 

@@ -106,38 +106,22 @@ class _Growing:
 
     def begin(self, database: Database) -> str:
         """Bring roles and schema over; returns why that can't be."""
-        everything, one = address(database, "postgres"), address(database)
-        scripts = {name: f"{self._tools.folder}/{name}.sql" for name in ("globals", "schema")}
         with _database(self._server, GROWING, keep=True):
-            for ran in (
-                self._run(
-                    "pg_dumpall",
-                    everything.conninfo,
-                    "--globals-only",
-                    "--no-tablespaces",
-                    *("--file", scripts["globals"]),
-                    variables=everything.variables,
-                ),
-                self._run(
-                    "pg_dump",
-                    one.conninfo,
-                    "--schema-only",
-                    "--no-tablespaces",
-                    *("--file", scripts["schema"]),
-                    variables=one.variables,
-                ),
-                self._run("psql", conninfo(self._server, "postgres"), *_quiet(scripts["globals"])),
-                self._run(
-                    "psql",
-                    conninfo(self._server, GROWING),
-                    "--set",
-                    "ON_ERROR_STOP=1",
-                    *_quiet(scripts["schema"]),
-                ),
-            ):
-                if ran.status != 0:
-                    return f"the schema can't be restored: {ran}"
-        return ""
+            failed = (ran for ran in self._brought(database) if ran.status != 0)
+            return next((f"the schema can't be restored: {ran}" for ran in failed), "")
+
+    def _brought(self, database: Database) -> Iterator[ToolRan]:
+        """Roles and schema, from the one server to the other."""
+        roles, schema = (f"{self._tools.folder}/{name}.sql" for name in ("roles", "schema"))
+        for program, what, where, script in (
+            ("pg_dumpall", "--globals-only", address(database, "postgres"), roles),
+            ("pg_dump", "--schema-only", address(database), schema),
+        ):
+            how = (what, "--no-tablespaces", "--file", script)
+            yield self._run(program, where.conninfo, *how, variables=where.variables)
+        yield self._run("psql", conninfo(self._server, "postgres"), *_quiet(roles))
+        strict = ("--set", "ON_ERROR_STOP=1")
+        yield self._run("psql", conninfo(self._server, GROWING), *strict, *_quiet(schema))
 
     def to(self, rows: int) -> None:
         """Fill it up to so many rows, and dump it."""

@@ -85,9 +85,15 @@ def _next(sequence: SequenceContents) -> int:
 
 def _behind(before: SequenceContents, after: SequenceContents) -> str:
     sign = -1 if after.descending else 1
-    if after.furthest is not None and sign * _next(after) <= sign * after.furthest:
+    if _collides(after) and not (_collides(before) and _next(before) == _next(after)):
         return f"{_place(after)}, which its column has already (up to {after.furthest:,})"
     return _place(after) if sign * _next(after) < sign * _next(before) else ""
+
+
+def _collides(sequence: SequenceContents) -> bool:
+    """Whether it goes on with a number that its column has, or has passed."""
+    sign = -1 if sequence.descending else 1
+    return sequence.furthest is not None and sign * _next(sequence) <= sign * sequence.furthest
 
 
 def _state(view: ViewContents) -> str:

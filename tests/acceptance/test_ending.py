@@ -111,6 +111,29 @@ def test_killed_runs_are_swept_by_the_next(tmp_path: Path, base: Path) -> None:
     clean(tmp_path, base)
 
 
+@pytest.mark.parametrize(
+    ("folder", "rule"),
+    [
+        ("restored", "base_backup_verified"),
+        ("restored/data/recovery.signal", "point_in_time"),
+        ("empty", "rows_equal"),
+        ("rollback", "rollback_plan"),
+    ],
+)
+def test_killed_amid_backups(folder: str, rule: str, tmp_path: Path, base: Path) -> None:
+    """Of a gate that is killed while a backup is made or restored, the next run removes every server."""
+    EXAMPLE.build(tmp_path)
+    run = started(tmp_path, base, f"prodready.toml::backup::test_{rule}")
+    wait_for(lambda: any((path / folder).exists() for path in runs_in(base)))
+    run.kill()
+    run.communicate(timeout=WITHIN_S)
+    assert remains(base)
+    run = started(tmp_path, base, LIVENESS)
+    output, _ = run.communicate(timeout=WITHIN_S)
+    assert run.returncode == 0, output
+    clean(tmp_path, base)
+
+
 def test_exit_first_leaves_nothing(tmp_path: Path) -> None:
     """-x stops the environment as well."""
     small_target(

@@ -283,7 +283,7 @@ SPECIMENS = (
         breaks="backup.rpo",
         says="so up to 24.0 h are lost",
         still_passes=ROWS,
-        settings={"backup.every_s": 86_400, "backup.rpo_s": 3600},
+        settings={"backup.every_s": 86_400, "backup.rpo_s": 3600, "backup.point_in_time": False},
     ),
     Specimen(
         name="backup-of-a-large-database",

@@ -168,7 +168,7 @@ BEHIND = ContentDifference("sequence", "jobs_id_seq", "changed", "next 501", "ne
         (
             with_contents(BEHIND, LOST_ROWS),
             FAILED,
-            "1 of 4 sequences: jobs_id_seq: next 501 before, next 1 after",
+            "jobs_id_seq: next 501 before, next 1 after",
         ),
     ],
 )
@@ -346,6 +346,7 @@ def test_damage_is_found(controls: Controls, seen: BackupRun, verdict: Verdict, 
         ),
         (SEEN, BackupSettings(rpo_s=3700, every_s=3600), PASSED, "every 60 min, so up to 60 min are lost"),
         (SEEN, BackupSettings(rpo_s=3600, every_s=3600), FAILED, "so up to 60 min are lost"),
+        (SEEN, BackupSettings(rpo_s=60, every_s=86_400, point_in_time=True), PASSED, "by its WAL archive"),
     ],
 )
 def test_rpo(seen: BackupRun, limits: BackupSettings, verdict: Verdict, says: str) -> None:

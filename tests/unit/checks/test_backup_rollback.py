@@ -47,6 +47,14 @@ def plan(**changes: Any) -> RollbackPlan:
     ("changes", "verdict", "part"),
     [
         ({}, Verdict.PASSED, "ready 4.2 s later, and answers 2 requests as before"),
+        (
+            {"revision": "0003", "again": DONE},
+            Verdict.PASSED,
+            "a migration from 0003 failed half-way (1 difference); restored from the backup before it, the"
+            " database is as it was and was migrated again; the service was ready",
+        ),
+        ({"revision": "0003", "again": BROKEN}, Verdict.FAILED, "can't be migrated again: pg_restore ended"),
+        ({"backup": (), "why_not": "it went nowhere"}, Verdict.INCONCLUSIVE, "it went nowhere"),
         ({"staged": BROKEN}, Verdict.INCONCLUSIVE, "could not be copied to a second server"),
         (
             {"answers": SICK},
