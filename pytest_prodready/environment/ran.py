@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass
 from types import TracebackType
 
-from pytest_prodready.environment.logs import READ_BACK, last_lines
+from pytest_prodready.environment.logs import READ_BACK
 
 CHUNK = 64 * 1024
 TELLING = re.compile(r"error:|error\b.*:|exception|failed|violation|fatal|cannot|can't", re.IGNORECASE)
@@ -80,7 +80,11 @@ class Output:
 
     def text(self) -> str:
         """The last lines."""
-        return last_lines(b"".join(self._kept).decode(errors="replace"), READ_BACK)
+        kept = b"".join(self._kept)
+        if self.size > READ_BACK:
+            # What is left of a line may begin with half a password, which nobody would know as one.
+            kept = kept[-READ_BACK:].partition(b"\n")[2]
+        return kept.decode(errors="replace").rstrip("\n")
 
     def _read(self) -> None:
         kept = 0
