@@ -5,12 +5,17 @@ from __future__ import annotations
 from pytest_prodready.catalogue import RULES
 from pytest_prodready.checks.load_words import at, judged, kinds, unmeasured
 from pytest_prodready.findings import Finding
-from pytest_prodready.probes.load import Load, Second, Stage
-from pytest_prodready.probes.load_limits import SLOWNESS, sure, too_many, too_many_errors, too_slow
+from pytest_prodready.probes.load import Load, Stage
+from pytest_prodready.probes.load_limits import (
+    KNOWN_TO_S,
+    SLOWNESS,
+    recovered_at,
+    sure,
+    too_many,
+    too_many_errors,
+    too_slow,
+)
 from pytest_prodready.settings import LoadSettings
-
-FEW = 0.1  # of a second's requests may be slow, or fail
-IN_A_ROW = 2  # seconds as they were before count as recovered
 
 
 def stays_up(seen: Load, limits: LoadSettings) -> Finding:
@@ -108,10 +113,7 @@ def recovers(seen: Load, limits: LoadSettings) -> Finding:
     limit = f"as before within {limits.recover_within_s:g} s"
     if usual is None or usual.response is None or again is None:
         return rule.inconclusive("the usual load was not tried before and after the peak", limit=limit)
-    after = [each for each in seen.seconds if each.at_s >= int(again.at_s)]
-    before = usual.response.p95.high_ms
-    most = max(limits.unnoticed_ms, limits.slowdown * before)
-    at_s = _recovered(after, most)
+    before, at_s = usual.response.p95.high_ms, recovered_at(seen, limits)
     now = again.response.p95.ms if again.response else None
     figures = f"p95 {before:.0f} ms before, {'no answer' if now is None else f'{now:.0f} ms'} afterwards"
     if at_s is None:
@@ -120,7 +122,7 @@ def recovers(seen: Load, limits: LoadSettings) -> Finding:
         return judged(rule, seen, wrong=wrong + failed, told="", limit=limit)
     took = max(0.0, at_s - again.at_s)
     told = f"as before {took:.0f} s after the peak: {figures}"
-    if took > limits.recover_within_s + 1:  # it is known by the second
+    if took > limits.recover_within_s + KNOWN_TO_S:
         return judged(rule, seen, wrong=told, told="", limit=limit)
     return rule.passed(told, limit=limit)
 
@@ -142,18 +144,6 @@ def has_headroom(seen: Load, limits: LoadSettings) -> Finding:
         f" (contention {seen.knee.alpha:.3f}, coherence {seen.knee.beta:.5f}){_processor(seen)}"
     )
     return rule.failed(told, limit=limit) if most < limits.headroom * peak else rule.passed(told, limit=limit)
-
-
-def _recovered(after: list[Second], most_ms: float) -> float | None:
-    """When the first of some seconds in a row began that were as before; None: never."""
-    row = 0
-    for number, each in enumerate(after):
-        slow = each.p95_ms is None or (each.p95_ms > most_ms and each.slow > FEW * each.due)
-        bad = slow or each.failed > FEW * each.due
-        row = 0 if bad else row + 1
-        if row == IN_A_ROW:
-            return after[number - row + 1].at_s
-    return None
 
 
 def _failed_share(stage: Stage) -> float:

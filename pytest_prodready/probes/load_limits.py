@@ -12,6 +12,9 @@ from pytest_prodready.settings import LoadSettings
 
 LOST = 2.0  # times more than may be are too many for chance, and for the rest of the stage to make good
 FEWEST = 10
+FEW = 0.1  # of a second's requests may be slow, or fail
+IN_A_ROW = 2  # seconds as they were before count as recovered
+KNOWN_TO_S = 1.0  # recovery is known by the second
 SELF_TEST = 0.99
 CPU, DELAY, STEAL, LAG_MS, SERVICE_DELAY = 0.9, 0.4, 0.1, 50.0, 0.5
 OTHERS, IDLE = 0.2, 0.15
@@ -83,8 +86,27 @@ def sure(stage: Stage, limits: LoadSettings) -> bool:
     return times.p95.low_ms > limits.p95_ms or times.p99.low_ms > limits.p99_ms
 
 
+def recovered_at(seen: Load, limits: LoadSettings) -> float | None:
+    """When the first of some seconds in a row began that were as before the climb; None: never."""
+    usual, again = seen.usual, seen.again
+    if usual is None or usual.response is None or again is None:
+        return None
+    most_ms, row = max(limits.unnoticed_ms, limits.slowdown * usual.response.p95.high_ms), 0
+    after = [each for each in seen.seconds if each.at_s >= int(again.at_s)]
+    for number, each in enumerate(after):
+        slow = each.p95_ms is None or (each.p95_ms > most_ms and each.slow > FEW * each.due)
+        row = 0 if slow or each.failed > FEW * each.due else row + 1
+        if row == IN_A_ROW:
+            return after[number - row + 1].at_s
+    return None
+
+
 def missed(seen: Load, limits: LoadSettings) -> bool:
-    """Whether a run fell short of the target in rate, time or failures."""
+    """Whether a run fell short of the target in rate, time or failures, or in coming back from it."""
+    if seen.again is not None:
+        at_s = recovered_at(seen, limits)
+        if at_s is None or at_s > seen.again.at_s + limits.recover_within_s + KNOWN_TO_S:
+            return True
     if seen.ended or seen.peak is None:
         return True
     return any(
