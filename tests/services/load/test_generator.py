@@ -33,6 +33,8 @@ from pytest_prodready.environment.runs import Run
 from pytest_prodready.generator.plan import Ask, Plan, Stage
 from pytest_prodready.probes.load_generator import GeneratorProcess, null_server
 
+pytestmark = pytest.mark.alone
+
 run = Run.open()
 with null_server(run) as url:
     generator = GeneratorProcess(run, Plan((Stage("long", url, 50, 300),), (Ask("a", "/a"),), 10, 5, 1, "t"))
