@@ -26,14 +26,14 @@ from pytest_prodready.generator.stream import Sample
 from pytest_prodready.probes.load_generator import generating, null_server
 from pytest_prodready.probes.load_stats import Digest
 
+pytestmark = pytest.mark.alone
+
 ENDS_WITHIN_S = 30.0
 CHILD = """
 import sys, time
 from pytest_prodready.environment.runs import Run
 from pytest_prodready.generator.plan import Ask, Plan, Stage
 from pytest_prodready.probes.load_generator import GeneratorProcess, null_server
-
-pytestmark = pytest.mark.alone
 
 run = Run.open()
 with null_server(run) as url:
