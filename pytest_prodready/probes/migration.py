@@ -30,6 +30,7 @@ class Turn:
     dropped: tuple[Loss, ...] = ()  # together with the table or column
     changed: bool = True  # whether the catalogue is another than before the command
     added: int = 0  # rows more than before the command; below 0: less
+    at: Ran | None = None  # where the tool then says that the database is; None: it wasn't asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Step:
     down: Turn | None = None
     again: Turn | None = None
     rows: int = 0  # that were there above
+    at: Ran | None = None  # where the tool said that the database was before all this
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +92,9 @@ class _Trip:
     def whole(self, found: RoundTrips) -> RoundTrips:
         """All revisions at once: up, up where there is nothing to do, down, and up again."""
         self._progress("all revisions at once: up, down and up again")
-        empty = self.watched.state()
+        empty, at = self.watched.state(), self._tool.current()
         up = self._upwards(self._tool.up, empty)
-        step = Step(next(iter(found.history.heads), ""), "", up)
+        step = Step(next(iter(found.history.heads), ""), "", up, at=at)
         if not up.ran.succeeded:
             return replace(found, whole=step)
         full = self.watched.filled()
@@ -118,9 +120,9 @@ class _Trip:
         return tuple(done)
 
     def _step(self, before: str, revision: str) -> Step:
-        below = self.watched.filled()
+        below, at = self.watched.filled(), self._tool.current()
         up = self._upwards(lambda: self._tool.up(revision), below)
-        step = Step(revision, before, up)
+        step = Step(revision, before, up, at=at)
         if not up.ran.succeeded:
             return step
         above = self.watched.filled()
@@ -148,6 +150,7 @@ class _Trip:
             tuple(each for each in lost_upwards(now.rows, after.rows) if each.dropped),
             after.schema != now.schema,
             _rows(after) - _rows(now),
+            self._tool.current() if ran.succeeded else None,
         )
 
     def _downwards(self, run: Callable[[], Ran], below: State, above: State, now: State) -> Turn:
@@ -161,6 +164,7 @@ class _Trip:
             tuple(each for each in lost_upwards(above.rows, after.rows) if each.dropped),
             after.schema != now.schema,
             _rows(after) - _rows(now),
+            self._tool.current() if ran.succeeded else None,
         )
 
     def _all_the_way_down(self) -> Ran:

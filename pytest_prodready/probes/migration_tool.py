@@ -48,6 +48,9 @@ class Tool(Protocol):
     def down_once(self) -> Ran:
         """Downgrade by one step, where it can't be told a revision."""
 
+    def current(self) -> Ran | None:
+        """Say where the database is; None where that isn't told, or is known without asking."""
+
     def check(self) -> Ran | None:
         """Hold the service's models against the schema; None where it can't."""
 
@@ -110,6 +113,12 @@ class Commands:
     def down_once(self) -> Ran:
         """Run the command that goes back by one step."""
         return self._to("downgrade", "")
+
+    def current(self) -> Ran | None:
+        """Run the command that says where the database is."""
+        if self._settings.current is None:
+            return None
+        return self._run("current", self._settings.current, "asking where the database is")
 
     def check(self) -> Ran | None:
         """Run the command that compares the service's models with the schema."""
@@ -174,6 +183,10 @@ class SqlFiles:
     def down_once(self) -> Ran:
         """Files are told a revision."""
         raise NotImplementedError
+
+    def current(self) -> Ran | None:
+        """Files write down nothing."""
+        return None
 
     def check(self) -> Ran | None:
         """Files know no models."""

@@ -21,7 +21,7 @@ class MigrationSettings(MigrationTrafficSettings):
     files: Path | None = None  # a folder of NAME.up.sql and NAME.down.sql, each sent as one query
     upgrade: str | None = None  # to {revision}, or, without it, to the newest
     downgrade: str | None = None  # to {revision}, or, without it, by one step
-    current: str | None = None
+    current: str | None = None  # says where the database is
     revisions: str | None = None  # prints the revisions, the oldest first, one a line
     check: str | None = None  # succeeds when the service's models are what the newest revision makes
     base: str = "base"  # what {revision} is before the first one
