@@ -172,10 +172,21 @@ def _on_the_way_down(finding: Finding, seen: RoundTrips) -> Finding:
     return finding
 
 
+def _not_seeded(seen: RoundTrips) -> str:
+    """Why the rows of the service's own, which are asked for, weren't there; empty where they were."""
+    if seen.seeded is None or seen.seeded.useful:
+        return ""
+    if not seen.seeded.ran.succeeded:
+        return f"the seed {said(seen.seeded.ran)}"
+    return "the seed added no rows to the database that the service's variables name"
+
+
 def _with_rows(finding: Finding, seen: RoundTrips, limit: str) -> Finding:
     """Without any rows, nothing can be lost; and what could not be filled is told."""
     if finding.verdict != "passed":
         return finding
+    if why := _not_seeded(seen):
+        return finding.rule.inconclusive(why, limit=limit)
     if not any(step.rows for step in all_steps(seen)):
         why = listed(seen.not_filled) or "the tables were empty"
         return finding.rule.inconclusive(f"no rows could be lost: {why}", limit=limit)

@@ -80,6 +80,15 @@ def as_commands(settings: MigrationSettings) -> MigrationSettings:
     )
 
 
+def run_command(
+    environment: Environment, beside: Beside, settings: MigrationSettings, key: str, text: str
+) -> Ran:
+    """Run the command of one key, with the variables of an instance for this database."""
+    command = Command(f"migration-{key}", text, f"[migration] {key}")
+    ran = environment.try_command(beside.application, command, settings.within_s, lambda _: None)
+    return replace(ran, printed=last_lines(ran.printed, KEPT_LINES))
+
+
 class Commands:
     """A tool that is run in the service's folder, with the variables of an instance for this database."""
 
@@ -144,12 +153,8 @@ class Commands:
         return self._run(key, text, f"{key[:-1]}ing {self._beside.database.name} {revision}".rstrip())
 
     def _run(self, key: str, text: str, told: str) -> Ran:
-        command = Command(f"migration-{key}", text, f"[migration] {key}")
         self._progress(told)
-        ran = self._environment.try_command(
-            self._beside.application, command, self._settings.within_s, lambda _: None
-        )
-        return replace(ran, printed=last_lines(ran.printed, KEPT_LINES))
+        return run_command(self._environment, self._beside, self._settings, key, text)
 
 
 class SqlFiles:
