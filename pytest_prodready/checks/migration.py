@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pytest_prodready.catalogue import RULES
+from pytest_prodready.checks import migration_current as current
 from pytest_prodready.checks.migration_trips import (
     Problem,
     about,
@@ -37,6 +38,7 @@ def upgrades_from_empty(seen: RoundTrips) -> Finding:
     """Each revision upgrades, and all at once do."""
     rule = RULES["migration.upgrades-from-empty"]
     problems = [(name, said(turn.ran)) for name, turn in turns(seen, _up) if not turn.ran.succeeded]
+    problems += [(name_of(step, seen), why) for step in all_steps(seen) if (why := current.stuck(step))]
     rows = max((step.rows for step in all_steps(seen)), default=0)
     well = f"{about(seen)} from an empty database to the newest, with {counted(rows, 'row')} in the end"
     return concluded(rule, seen, problems, well, "each succeeds")
@@ -74,6 +76,7 @@ def downgrade_undoes(seen: RoundTrips, limits: MigrationSettings) -> Finding:
             what = told(down.differences)
             words = f"the downgrade changes nothing ({what})" if nothing else what
             problems.append((name_of(step, seen), words))
+    problems += [(name_of(step, seen), why) for step in all_steps(seen) if (why := current.not_back(step))]
     well = f"{about(seen)}: the catalogue is the same before and after{_declared(limits)}"
     finding = concluded(rule, seen, problems, well, "the same catalogue by name")
     return _on_the_way_down(finding, seen)
@@ -101,6 +104,7 @@ def round_trip(seen: RoundTrips, limits: MigrationSettings) -> Finding:
             problems.append((name, f"the second upgrade {said(turn.ran)}"))
         elif turn.differences:
             problems.append((name, told(turn.differences)))
+    problems += [(name_of(step, seen), why) for step in all_steps(seen) if (why := current.elsewhere(step))]
     well = f"{about(seen)}: up, down and up again, the same catalogue{_declared(limits)}"
     return _on_the_way_down(concluded(rule, seen, problems, well, "the same catalogue by name"), seen)
 
@@ -117,7 +121,7 @@ def twice_is_nothing(seen: RoundTrips) -> Finding:
     rule, limit = RULES["migration.twice-is-nothing"], "succeeds, same catalogue, same rows"
     if seen.doubt or seen.twice is None:
         return rule.inconclusive(seen.doubt or "the newest revision was not reached", limit=limit)
-    if problems := _second_time(seen.twice):
+    if problems := [*_second_time(seen.twice), *filter(None, [current.moved(seen)])]:
         return rule.failed(f"the second time: {listed(problems)}", limit=limit)
     return rule.passed("nothing changed, and it succeeded", limit=limit)
 
@@ -168,10 +172,21 @@ def _on_the_way_down(finding: Finding, seen: RoundTrips) -> Finding:
     return finding
 
 
+def _not_seeded(seen: RoundTrips) -> str:
+    """Why the rows of the service's own, which are asked for, weren't there; empty where they were."""
+    if seen.seeded is None or seen.seeded.useful:
+        return ""
+    if not seen.seeded.ran.succeeded:
+        return f"the seed {said(seen.seeded.ran)}"
+    return "the seed added no rows to the database that the service's variables name"
+
+
 def _with_rows(finding: Finding, seen: RoundTrips, limit: str) -> Finding:
     """Without any rows, nothing can be lost; and what could not be filled is told."""
     if finding.verdict != "passed":
         return finding
+    if why := _not_seeded(seen):
+        return finding.rule.inconclusive(why, limit=limit)
     if not any(step.rows for step in all_steps(seen)):
         why = listed(seen.not_filled) or "the tables were empty"
         return finding.rule.inconclusive(f"no rows could be lost: {why}", limit=limit)

@@ -60,6 +60,7 @@ def test_lists_and_files() -> None:
     [
         ({"tool": "alembic", "upgrade": "x"}, "tool and upgrade exclude each other"),
         ({"downgrade": "x"}, "downgrade needs upgrade"),
+        ({"seed": "x"}, "seed needs tool, files or upgrade"),
         ({"upgrade": "x", "revisions": "ls"}, "stepped through by {revision}"),
         ({"upgrade": "x {revision}", "irreversible": {"1": ""}}, "at least 3"),
     ],
