@@ -12,7 +12,7 @@ from pytest_prodready.errors import ConfigError
 from pytest_prodready.probes.migration_history import History
 from pytest_prodready.probes.migration_rows import Loss, lost_downwards, lost_upwards
 from pytest_prodready.probes.migration_state import State, Watched
-from pytest_prodready.probes.migration_tool import Tool, tool_for
+from pytest_prodready.probes.migration_tool import Tool, stepping, tool_for
 from pytest_prodready.probes.schema import SchemaDifference, schema_differences
 from pytest_prodready.settings import MigrationSettings, Settings
 
@@ -54,6 +54,7 @@ class RoundTrips:
     twice: Turn | None = None  # the upgrade where there is nothing to do
     check: Ran | None = None  # of the service's models
     not_filled: tuple[str, ...] = ()
+    elsewhere: tuple[SchemaDifference, ...] = ()  # the steps by files, against the upgrade by the command
     doubt: str = ""  # why nothing was tried
 
 
@@ -61,22 +62,29 @@ def round_trips(environment: Environment, settings: Settings, progress: Progress
     """Migrate empty databases beside the service's, back and forth."""
     migration = settings.migration
     with environment.blank("migration") as beside:
-        tool = tool_for(environment, beside, migration, progress)
-        history = tool.history()
+        tool = steps = stepping(environment, beside, migration, progress)
+        if migration.by_both:
+            tool = tool_for(environment, beside, migration, progress)
+        history = steps.history()
         if history.doubt or len(history.heads) > 1:
             return RoundTrips(history, doubt=history.doubt or "there is no single newest revision")
         _check_declared(migration, history)
         trip = _Trip(tool, Watched(beside.database, migration), migration, progress)
         found = trip.whole(RoundTrips(history))
-    left = history.newest(migration.steps) if tool.steps_by_name else ()
+        newest = trip.watched.state().schema
+    left = history.newest(migration.steps) if steps.steps_by_name else ()
     while left and found.whole is not None and found.whole.up.ran.succeeded:
         with environment.blank("migration") as beside:
-            tool = tool_for(environment, beside, migration, progress)
+            tool = stepping(environment, beside, migration, progress)
             trip = _Trip(tool, Watched(beside.database, migration), migration, progress)
-            steps = trip.steps(left)
+            done = trip.steps(left)
+            arrived = len(done) == len(left) and _arrived(done[-1])
+            if migration.by_both and arrived:
+                elsewhere = schema_differences(newest, trip.watched.state().schema)
+                found = replace(found, elsewhere=elsewhere)
         not_filled = tuple(dict.fromkeys((*found.not_filled, *trip.watched.not_filled)))
-        found = replace(found, steps=(*found.steps, *steps), not_filled=not_filled)
-        left = left[len(steps) :] if steps[-1].up.ran.succeeded else ()
+        found = replace(found, steps=(*found.steps, *done), not_filled=not_filled)
+        left = left[len(done) :] if done[-1].up.ran.succeeded else ()
     return found
 
 
@@ -99,7 +107,7 @@ class _Trip:
         twice = self._downwards(self._tool.up, full, full, full)
         found = replace(found, twice=twice, check=self._tool.check())
         step = replace(step, rows=_rows(full))
-        if self._settings.can_go_back and not self._settings.irreversible:
+        if self._tool.goes_back and not self._settings.irreversible:
             step = self._back(step, self._all_the_way_down, empty, full, "")
         return replace(found, whole=step, not_filled=tuple(self.watched.not_filled))
 
@@ -125,7 +133,7 @@ class _Trip:
             return step
         above = self.watched.filled()
         step = replace(step, rows=_rows(above))
-        if not self._settings.can_go_back or revision in self._settings.irreversible:
+        if not self._tool.goes_back or revision in self._settings.irreversible:
             return step
         return self._back(step, lambda: self._tool.down(before), below, above, revision)
 
