@@ -91,7 +91,7 @@ class Target:
         """What the configuration promises, before anything is started."""
         if self.options.judge is not None:
             return frozenset(Capability(name) for name in self._recorded().read_run()["capabilities"])
-        return configured(self.settings, self.options.allow_destructive)
+        return configured(self.settings, self.options.allow_destructive, self.path.parent)
 
     def environment(self) -> Environment:
         """The running environment, started on first use; raises EnvironmentBroken when it can't be."""

@@ -45,8 +45,11 @@ MISSING_LINES: dict[Capability, str] = {
         'statistics = "stats.sql"   # or those of pg_dump --statistics-only'
     ),
     Capability.MIGRATION: '[migration]\ntool = "alembic"   # or upgrade = "npx prisma migrate deploy"',
-    Capability.MIGRATION_COMMAND: '[migration]\nupgrade = "…"   # instead of files: what production runs',
-    Capability.MIGRATION_HISTORY: '[migration]\nrevisions = "…"   # prints them, the oldest first',
+    Capability.MIGRATION_COMMAND: '[migration]\nupgrade = "…"   # beside files: what production runs',
+    Capability.MIGRATION_HISTORY: (
+        '[migration]\nfiles = "drizzle"   # the folder of its SQL files, such as prisma/migrations\n'
+        'revisions = "…"   # or a command that prints them, the oldest first, for upgrade with {revision}'
+    ),
     Capability.MIGRATION_DOWNGRADE: '[migration]\ndowngrade = "…"   # to {revision}, or by one step',
     Capability.PREVIOUS_CODE: '[migration]\nprevious = "…"   # the command of the service as it was before',
     Capability.MIGRATION_CHECK: (

@@ -41,6 +41,9 @@ def upgrades_from_empty(seen: RoundTrips) -> Finding:
     problems += [(name_of(step, seen), why) for step in all_steps(seen) if (why := current.stuck(step))]
     rows = max((step.rows for step in all_steps(seen)), default=0)
     well = f"{about(seen)} from an empty database to the newest, with {counted(rows, 'row')} in the end"
+    if seen.elsewhere and not problems:
+        why = f"[migration] files don't show what upgrade does, which leads elsewhere: {told(seen.elsewhere)}"
+        return rule.inconclusive(why, limit="each succeeds")
     return concluded(rule, seen, problems, well, "each succeeds")
 
 

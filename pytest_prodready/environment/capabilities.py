@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pytest_prodready.environment.placeholders import replica_named, servers_named
+from pytest_prodready.environment.sql_migrations import leads_back
 from pytest_prodready.findings import Capability
 from pytest_prodready.settings import PostgresSettings, RedisSettings, Settings
 
@@ -21,8 +23,10 @@ def redis_origin(settings: Settings) -> Origin | None:
     return _origin(settings, settings.redis, "redis")
 
 
-def configured(settings: Settings, allow_destructive: bool = False) -> frozenset[Capability]:
-    """The capabilities that this configuration has when all of it starts."""
+def configured(
+    settings: Settings, allow_destructive: bool = False, folder: Path = Path()
+) -> frozenset[Capability]:
+    """The capabilities that this configuration has when all of it starts; `folder` is prodready.toml's."""
     has = {
         Capability.SERVICE: True,
         Capability.PROCESS: settings.service.url is None,
@@ -44,7 +48,7 @@ def configured(settings: Settings, allow_destructive: bool = False) -> frozenset
         Capability.VALIDATORS: settings.writes is not None
         or any(each.contains for each in settings.requests),
         Capability.REPLICA: postgres_origin(settings) == "gate" and replica_named(settings),
-        **_of_migration(settings),
+        **_of_migration(settings, folder),
         **_of_postgres(settings),
         **_of_redis(settings),
         **_of_all_servers(settings, allow_destructive),
@@ -60,14 +64,15 @@ def _origin(settings: Settings, table: PostgresSettings | RedisSettings | None, 
     return "gate" if table is not None or name in servers_named(settings) else None
 
 
-def _of_migration(settings: Settings) -> dict[Capability, bool]:
+def _of_migration(settings: Settings, folder: Path) -> dict[Capability, bool]:
     migration = settings.migration
     there = postgres_origin(settings) == "gate" and migration.given
+    pairs = migration.files is not None and leads_back(folder / settings.service.cwd / migration.files)
     return {
         Capability.MIGRATION: there,
         Capability.MIGRATION_COMMAND: there and migration.runs_itself,
         Capability.MIGRATION_HISTORY: there and migration.has_history,
-        Capability.MIGRATION_DOWNGRADE: there and migration.can_go_back,
+        Capability.MIGRATION_DOWNGRADE: there and (migration.can_go_back or pairs),
         Capability.PREVIOUS_CODE: there and migration.previous is not None,
         Capability.MIGRATION_CHECK: there and migration.can_check,
     }

@@ -30,6 +30,7 @@ from pytest_prodready.environment.runs import Run, sweep
 from pytest_prodready.environment.secrets import Redactor
 from pytest_prodready.environment.servers import Parts, Servers
 from pytest_prodready.environment.set_up import run_command, set_up
+from pytest_prodready.environment.sql_migrations import sql_migrations
 from pytest_prodready.environment.standby import Mode, Standby, streaming
 from pytest_prodready.environment.started import StartedApplication
 from pytest_prodready.environment.values import for_this_process
@@ -79,13 +80,15 @@ class Environment:
         """Start what the settings ask for; on any failure all of it is stopped again."""
         placeholders.check(settings)
         check_command(settings.service, folder.resolve())
+        if (files := settings.migration.files) is not None:
+            sql_migrations(folder / settings.service.cwd / files)
         environment = cls(settings, folder.resolve(), backend, may_be_kept=may_be_kept)
         try:
             environment._start(progress)
         except BaseException:
             environment.stop()
             raise
-        environment.capabilities = configured(settings, allow_destructive)
+        environment.capabilities = configured(settings, allow_destructive, folder)
         return environment
 
     @property

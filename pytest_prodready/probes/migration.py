@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import partial
@@ -15,7 +16,7 @@ from pytest_prodready.probes.migration_history import History
 from pytest_prodready.probes.migration_rows import Loss, lost_downwards, lost_upwards
 from pytest_prodready.probes.migration_seed import Seeded, seeded
 from pytest_prodready.probes.migration_state import State, Watched
-from pytest_prodready.probes.migration_tool import run_command, tool_for
+from pytest_prodready.probes.migration_tool import Tool, run_command, stepping, tool_for
 from pytest_prodready.probes.schema import SchemaDifference, schema_differences
 from pytest_prodready.settings import MigrationSettings, Settings
 
@@ -61,6 +62,7 @@ class RoundTrips:
     not_filled: tuple[str, ...] = ()
     seeded: Seeded | None = None  # None: there is no seed, or the newest revision wasn't reached
     with_seed: Step | None = None  # the newest revision with the rows of the seed alone
+    elsewhere: tuple[SchemaDifference, ...] = ()  # the steps by files, against the upgrade by the command
     doubt: str = ""  # why nothing was tried
 
 
@@ -68,32 +70,46 @@ def round_trips(environment: Environment, settings: Settings, progress: Progress
     """Migrate empty databases beside the service's, back and forth."""
     migration = settings.migration
     with environment.blank("migration") as beside:
-        trip = _Trip(environment, beside, migration, progress)
-        history = trip.tool.history()
+        steps = stepping(environment, beside, migration, progress)
+        tool = tool_for(environment, beside, migration, progress) if migration.by_both else steps
+        history = steps.history()
         if history.doubt or len(history.heads) > 1:
             return RoundTrips(history, doubt=history.doubt or "there is no single newest revision")
         _check_declared(migration, history)
+        trip = _Trip(tool, environment, beside, migration, progress)
         found = trip.whole(RoundTrips(history))
-    left = history.newest(migration.steps) if trip.tool.steps_by_name else ()
+        newest = trip.watched.state().schema
+    left = history.newest(migration.steps) if steps.steps_by_name else ()
     while left and found.whole is not None and found.whole.up.ran.succeeded:
-        with environment.blank("migration") as beside:
-            trip = _Trip(environment, beside, migration, progress)
-            steps = trip.steps(left)
+        with _stepped(environment, migration, progress) as trip:
+            done = trip.steps(left)
+            if migration.by_both and len(done) == len(left) and _arrived(done[-1]):
+                found = replace(found, elsewhere=schema_differences(newest, trip.watched.state().schema))
         not_filled = tuple(dict.fromkeys((*found.not_filled, *trip.watched.not_filled)))
-        found = replace(found, steps=(*found.steps, *steps), not_filled=not_filled)
-        left = left[len(steps) :] if steps[-1].up.ran.succeeded else ()
+        found = replace(found, steps=(*found.steps, *done), not_filled=not_filled)
+        left = left[len(done) :] if done[-1].up.ran.succeeded else ()
     if found.seeded is None or not found.seeded.useful or not _both_ways(found):
         return found
-    with environment.blank("migration") as beside:
-        trip = _Trip(environment, beside, migration, progress, seeds=True)
+    with _stepped(environment, migration, progress, seeds=True) as trip:
         return replace(found, with_seed=trip.steps(history.newest(1))[-1])
+
+
+@contextmanager
+def _stepped(
+    environment: Environment, migration: MigrationSettings, progress: Progress, *, seeds: bool = False
+) -> Iterator[_Trip]:
+    """One more empty database, for steps."""
+    with environment.blank("migration") as beside:
+        tool = stepping(environment, beside, migration, progress)
+        yield _Trip(tool, environment, beside, migration, progress, seeds=seeds)
 
 
 class _Trip:
     """The ways that one database goes, with rows made up, or with those of the seed alone."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (handed on)
         self,
+        tool: Tool,
         environment: Environment,
         beside: Beside,
         settings: MigrationSettings,
@@ -101,7 +117,7 @@ class _Trip:
         *,
         seeds: bool = False,
     ) -> None:
-        self.tool = tool_for(environment, beside, settings, progress)
+        self.tool = tool
         self.watched = Watched(beside.database, settings)
         self._settings, self._progress, self._seeds = settings, progress, seeds
         self._seed = partial(run_command, environment, beside, settings, "seed")
@@ -119,7 +135,7 @@ class _Trip:
         twice = self._downwards(self.tool.up, full, full, full)
         found = replace(found, twice=twice, check=self.tool.check())
         step = replace(step, rows=full.total)
-        if self._settings.can_go_back and not self._settings.irreversible:
+        if self.tool.goes_back and not self._settings.irreversible:
             step = self._back(step, self._all_the_way_down, empty, full, "")
         return replace(found, whole=step, not_filled=tuple(self.watched.not_filled))
 
@@ -146,7 +162,7 @@ class _Trip:
             return step
         above = self._above()
         step = replace(step, rows=above.total)
-        if not self._settings.can_go_back or revision in self._settings.irreversible:
+        if not self.tool.goes_back or revision in self._settings.irreversible:
             return step
         return self._back(step, lambda: self.tool.down(before), below, above, revision)
 

@@ -59,13 +59,12 @@ def of_list(printed: str) -> History:
 
 
 def of_files(names: Iterable[str]) -> History:
-    """The history of SQL files: each name begins with its number, and two of one number are two heads."""
-    revisions = tuple(sorted(names))
-    if not revisions:
-        return History(doubt="[migration] files has no file that ends in .up.sql")
-    newest = revisions[-1].partition("_")[0]
-    heads = tuple(each for each in revisions if each.partition("_")[0] == newest)
-    return History(heads=heads, revisions=revisions)
+    """The history of SQL files, the oldest first: two that begin with one number are two heads."""
+    revisions = tuple(names)
+    number = revisions[-1].partition("_")[0]
+    numbered = any(each.isdigit() for each in number)
+    heads = tuple(each for each in revisions if numbered and each.partition("_")[0] == number)
+    return History(heads=heads or revisions[-1:], revisions=revisions)
 
 
 def _line(heads: tuple[str, ...], downs: dict[str, tuple[str, ...]]) -> History:

@@ -13,7 +13,7 @@ from pytest_prodready.environment.rows import NotGenerated, generate
 from pytest_prodready.errors import ProdreadyError
 from pytest_prodready.probes.migration_runs import LONG_S
 from pytest_prodready.probes.migration_tables import rows_of, stand
-from pytest_prodready.probes.migration_tool import Tool, tool_for
+from pytest_prodready.probes.migration_tool import Tool, stepping
 from pytest_prodready.probes.redis_costs import empty
 from pytest_prodready.probes.traffic import Answer, Traffic
 from pytest_prodready.settings import Request, Settings
@@ -57,7 +57,7 @@ class SideBySide:
 def side_by_side(environment: Environment, settings: Settings, progress: Progress) -> SideBySide:
     """Start the previous code on the schema before the newest step, send requests, and run the step."""
     with environment.blank("previous") as beside:
-        tool = tool_for(environment, beside, settings.migration, progress)
+        tool = stepping(environment, beside, settings.migration, progress)
         newest = tool.history().newest(1)
         if not newest or not tool.steps_by_name:
             return SideBySide(doubt=tool.history().doubt or "its steps can't be told apart")

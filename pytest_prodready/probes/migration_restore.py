@@ -14,7 +14,7 @@ from pytest_prodready.environment.ran import Ran
 from pytest_prodready.probes.backup_held import Held, compared, held
 from pytest_prodready.probes.contents_differences import ContentDifference
 from pytest_prodready.probes.migration_state import Watched
-from pytest_prodready.probes.migration_tool import Tool, tool_for
+from pytest_prodready.probes.migration_tool import Tool, stepping
 from pytest_prodready.probes.schema import SchemaDifference, schema_differences
 from pytest_prodready.settings import Settings
 
@@ -41,20 +41,25 @@ class WayBack:
 def way_back(environment: Environment, settings: Settings, progress: Progress) -> WayBack:
     """Back up a database with rows before its newest revision, upgrade it, and restore the backup."""
     with environment.blank("migration") as beside:
-        tool = tool_for(environment, beside, settings.migration, progress)
+        tool = again = stepping(environment, beside, settings.migration, progress)
         history = tool.history()
         if history.doubt or len(history.heads) > 1:
             return WayBack(doubt=history.doubt or "there is no single newest revision")
         before = history.newest(1)[0][0] if tool.steps_by_name and history.newest(1) else ""
-        return _Way(beside, tool, settings, progress).gone(before)
+        if settings.migration.files is not None:  # which don't read in the database where it is
+            at = before or history.revisions[-1]
+            again = stepping(environment, beside, settings.migration, progress, at)
+        return _Way(beside, (tool, again), settings, progress).gone(before)
 
 
 class _Way:
     """One database on the way."""
 
-    def __init__(self, beside: Beside, tool: Tool, settings: Settings, progress: Progress) -> None:
-        self._database, self._tool, self._progress = beside.database, tool, progress
-        self._settings, self._watched = settings, Watched(beside.database, settings.migration)
+    def __init__(
+        self, beside: Beside, tools: tuple[Tool, Tool], settings: Settings, progress: Progress
+    ) -> None:
+        self._database, (self._tool, self._then), self._progress = beside.database, tools, progress
+        self._watched = Watched(beside.database, settings.migration)
 
     def gone(self, before: str) -> WayBack:
         """Every step in turn; the first that can't be done ends it."""
@@ -80,10 +85,8 @@ class _Way:
         return self._again(replace(seen, contents=found.contents, schema=found.schema), upgraded)
 
     def _again(self, seen: WayBack, upgraded: Held) -> WayBack:
-        """Files know no more where they are: only a tool that reads it in the database goes on."""
-        if not self._settings.migration.runs_itself:
-            return seen
-        again = self._tool.up()
+        """The upgrade of the restored database leads where the first one did."""
+        again = self._then.up()
         differences = schema_differences(upgraded.schema, self._held().schema)
         return replace(seen, again=again, differences=differences)
 

@@ -19,7 +19,7 @@ from pytest_prodready.probes.migration_runs import LONG_S, Tables, Worked, besid
 from pytest_prodready.probes.migration_squawk import Remarks, find_squawk, remarks, squawk_version
 from pytest_prodready.probes.migration_state import BOOKKEEPING
 from pytest_prodready.probes.migration_tables import Stand, rows_of, stand, used
-from pytest_prodready.probes.migration_tool import Tool, tool_for
+from pytest_prodready.probes.migration_tool import Tool, stepping
 from pytest_prodready.probes.migration_traffic import Defined, Step, Touched, Traffic
 from pytest_prodready.settings import Settings
 
@@ -45,7 +45,7 @@ def traffic(environment: Environment, settings: Settings, progress: Progress) ->
     assert database is not None
     found = Traffic(server=database.version, squawk=squawk_version(program))
     with environment.blank("steps") as base:
-        tool = tool_for(environment, base, settings.migration, progress)
+        tool = stepping(environment, base, settings.migration, progress)
         history = tool.history()
         newest = history.newest(settings.migration.traffic_steps)
         if history.doubt or not newest or not tool.steps_by_name:
@@ -131,7 +131,7 @@ class _Steps:
 
     def _up(self, on: Beside, at: str, revision: str) -> Callable[[], Ran]:
         """What runs the step on another database, which is at the revision before it."""
-        tool = tool_for(self._environment, on, self._settings.migration, self._progress, at)
+        tool = stepping(self._environment, on, self._settings.migration, self._progress, at)
         return lambda: tool.up(revision)
 
     def _fill(

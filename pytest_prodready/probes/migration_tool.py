@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +15,8 @@ from pytest_prodready.environment.copies import Beside
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.environment.logs import last_lines
 from pytest_prodready.environment.ran import Command, Ran
+from pytest_prodready.environment.session_options import session_options
+from pytest_prodready.environment.sql_migrations import SqlMigrations, sql_migrations
 from pytest_prodready.probes.migration_history import (
     History,
     alembic_history,
@@ -26,7 +29,6 @@ from pytest_prodready.settings.migration import REVISION
 
 Progress = Callable[[str], None]
 KEPT_LINES = 15
-UP, DOWN = ".up.sql", ".down.sql"
 
 
 class Tool(Protocol):
@@ -35,6 +37,10 @@ class Tool(Protocol):
     @property
     def steps_by_name(self) -> bool:
         """Whether it can stop at a revision."""
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether there is a way down other than a restore."""
 
     def history(self) -> History:
         """Its revisions."""
@@ -56,13 +62,26 @@ class Tool(Protocol):
 
 
 def tool_for(
+    environment: Environment, beside: Beside, settings: MigrationSettings, progress: Progress
+) -> Tool:
+    """What changes the schema in production, for one database; SQL files where nothing else is given."""
+    if settings.runs_itself:
+        return Commands(environment, beside, as_commands(settings), progress)
+    return stepping(environment, beside, settings, progress)
+
+
+def stepping(
     environment: Environment, beside: Beside, settings: MigrationSettings, progress: Progress, at: str = ""
 ) -> Tool:
-    """The configured tool, for one database; `at` is the revision that it has reached already."""
-    if settings.files is not None:
-        folder = environment.service_folder / settings.files
-        return SqlFiles(beside, folder, settings.within_s, progress, at)
-    return Commands(environment, beside, as_commands(settings), progress)
+    """What can stop at each revision: SQL files where they are given, also beside a command.
+
+    `at` is the revision that the database has reached already.
+    """
+    if settings.files is None:
+        return tool_for(environment, beside, settings, progress)
+    files = sql_migrations(environment.service_folder / settings.files)
+    options = session_options(environment.service_env(), settings.within_s)
+    return SqlFiles(beside, files, options, progress, at)
 
 
 def as_commands(settings: MigrationSettings) -> MigrationSettings:
@@ -103,6 +122,11 @@ class Commands:
     def steps_by_name(self) -> bool:
         """Whether its commands take a revision."""
         return REVISION in (self._settings.upgrade or "")
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether it has a command for it."""
+        return self._settings.downgrade is not None
 
     def history(self) -> History:
         """What its command tells; asked once."""
@@ -158,32 +182,37 @@ class Commands:
 
 
 class SqlFiles:
-    """SQL files in a folder; each is sent as one query, by the service's role, as golang-migrate does."""
+    """SQL files in a folder, sent by the service's role in the way of the tool that keeps them so."""
 
     def __init__(
-        self, beside: Beside, folder: Path, within_s: float, progress: Progress, at: str = ""
+        self, beside: Beside, files: SqlMigrations, options: str, progress: Progress, at: str = ""
     ) -> None:
-        self._beside, self._folder, self._within_s, self._progress = beside, folder, within_s, progress
+        self._beside, self._files, self._options, self._progress = beside, files, options, progress
         self._at = at
 
     steps_by_name = True
 
+    @property
+    def goes_back(self) -> bool:
+        """Whether there are files for it."""
+        return self._files.goes_back
+
     def history(self) -> History:
-        """The files, sorted by their names."""
-        return of_files(self._names())
+        """The files, in the order in which they are sent."""
+        return of_files(self._files.names)
 
     def up(self, revision: str = "") -> Ran:
         """Send the files between the present revision and this one."""
-        names = sorted(self._names())
-        until = revision or names[-1]
-        return self._send([each for each in names if self._at < each <= until], UP, lambda name: name)
+        names = self._files.names
+        until = self._place(revision) or len(names)
+        return self._send(names[self._place(self._at) : until], self._files.up, lambda name: name)
 
     def down(self, revision: str = "") -> Ran:
         """Send the files that lead back."""
-        names = sorted(self._names())
-        back = [each for each in reversed(names) if revision < each <= self._at]
+        names = self._files.names
+        back = names[self._place(revision) : self._place(self._at)][::-1]
         before = dict(zip(names, ["", *names], strict=False))
-        return self._send(back, DOWN, lambda name: before[name])
+        return self._send(back, self._files.down, lambda name: before[name])
 
     def down_once(self) -> Ran:
         """Files are told a revision."""
@@ -197,14 +226,17 @@ class SqlFiles:
         """Files know no models."""
         return None
 
-    def _names(self) -> list[str]:
-        return [file.name.removesuffix(UP) for file in self._folder.glob(f"*{UP}")]
+    def _place(self, revision: str) -> int:
+        """How many files lead there; "" is before the first one."""
+        return self._files.names.index(revision) + 1 if revision else 0
 
-    def _send(self, names: list[str], ending: str, reached: Callable[[str], str]) -> Ran:
+    def _send(
+        self, names: Sequence[str], file_of: Callable[[str], Path], reached: Callable[[str], str]
+    ) -> Ran:
         began, said = time.monotonic(), ""
         for name in names:
-            file = self._folder / f"{name}{ending}"
-            self._progress(f"sending {file.name}")
+            file = file_of(name)
+            self._progress(f"sending {self._named(file)}")
             said = self._sent(file)
             if said:
                 break
@@ -214,11 +246,19 @@ class SqlFiles:
     def _sent(self, file: Path) -> str:
         """Send one file; returns what is wrong with it."""
         if not file.exists():
-            return f"{file.name} does not exist"
-        limit = f"-c statement_timeout={int(self._within_s * 1000)}"
+            return f"{self._named(file)} does not exist"
         try:
-            with psycopg.connect(self._beside.database.url(), autocommit=True, options=limit) as connection:
-                connection.execute(file.read_bytes())
+            queries, together = self._files.queries(file)
+            url = self._beside.database.url()
+            with (
+                psycopg.connect(url, autocommit=True, options=self._options) as connection,
+                connection.transaction() if together else nullcontext(),
+            ):
+                for query in queries:
+                    connection.execute(query)
         except (psycopg.Error, OSError) as error:
-            return f"{file.name}: {error}"
+            return f"{self._named(file)}: {error}"
         return ""
+
+    def _named(self, file: Path) -> str:
+        return str(file.relative_to(self._files.folder))

@@ -43,7 +43,8 @@ RULES = (
         "of a millisecond becomes an outage as long as the report.",
         how=f"{_RUN}, and behind a session that has worked on the tables and is left idle in its transaction for 2 s; it is "
         "watched how long the step stays in the queue for a lock that keeps others from reading or writing.",
-        remedy="SET lock_timeout (250 ms, say) in the migration's session, and try the step again until it gets its lock.",
+        remedy="SET lock_timeout (250 ms, say) in the migration's session: in its file, for the role that migrates (ALTER ROLE … SET "
+        "lock_timeout), or by its URL (&options=-c%20lock_timeout%3D250); and try the step again until it gets its lock.",
         level=Level.MUST,
         checklist=CHECKLIST,
         needs=_STEPS,

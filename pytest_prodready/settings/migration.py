@@ -14,11 +14,11 @@ REVISION = "{revision}"  # in a command: the revision that it leads to
 
 
 class MigrationSettings(MigrationTrafficSettings):
-    """[migration]: the tool by name, its commands, or a folder of SQL files; and the limits of the suite."""
+    """[migration]: the tool by name, its commands, or its SQL files; and the limits of the suite."""
 
     tool: Literal["alembic"] | None = None
     config: Path = Path("alembic.ini")  # of alembic, in the service's folder
-    files: Path | None = None  # a folder of NAME.up.sql and NAME.down.sql, each sent as one query
+    files: Path | None = None  # a folder of SQL files, instead of commands or beside upgrade
     upgrade: str | None = None  # to {revision}, or, without it, to the newest
     downgrade: str | None = None  # to {revision}, or, without it, by one step
     current: str | None = None  # says where the database is
@@ -43,14 +43,19 @@ class MigrationSettings(MigrationTrafficSettings):
         return self.tool is not None or self.upgrade is not None
 
     @property
+    def by_both(self) -> bool:
+        """Whether a command runs in production, and its files give the steps."""
+        return self.upgrade is not None and self.files is not None
+
+    @property
     def has_history(self) -> bool:
         """Whether its revisions can be told apart."""
         return self.tool is not None or self.files is not None or self.revisions is not None
 
     @property
     def can_go_back(self) -> bool:
-        """Whether there is a way down other than a restore."""
-        return self.tool is not None or self.files is not None or self.downgrade is not None
+        """Whether its commands have a way down other than a restore."""
+        return self.tool is not None or self.downgrade is not None
 
     @property
     def can_check(self) -> bool:
@@ -65,9 +70,10 @@ class MigrationSettings(MigrationTrafficSettings):
 
     @model_validator(mode="after")
     def _one_tool(self) -> MigrationSettings:
-        ways = [key for key in ("tool", "files", "upgrade") if getattr(self, key) is not None]
-        if len(ways) > 1:
-            raise ValueError(f"{' and '.join(ways)} exclude each other: give one of them")
+        if self.tool is not None and (others := [key for key in ("files", "upgrade") if getattr(self, key)]):
+            raise ValueError(f"tool and {' and '.join(others)} exclude each other: give one of them")
+        if self.files is not None and REVISION in (self.upgrade or ""):
+            raise ValueError(f"files give the steps: upgrade leads to the newest then, without {REVISION}")
         unused = [key for key in self.commands if key not in ("check", "seed")]
         if self.upgrade is None and unused:
             raise ValueError(f"{', '.join(unused)} needs upgrade, the command that it belongs to")

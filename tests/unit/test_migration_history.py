@@ -45,20 +45,22 @@ def test_nothing_told() -> None:
     """A command that says something else leaves a doubt."""
     assert of_alembic("No module named alembic").doubt
     assert of_list("\n").doubt
-    assert of_files([]).doubt
 
 
 def test_lists_and_files() -> None:
     """One a line, the first word; files by their names, of which two of one number are two heads."""
     assert of_list("0001 tables\n0002 more\n").revisions == ("0001", "0002")
-    assert of_files(["2_b", "1_a"]).heads == ("2_b",)
-    assert of_files(["2_b", "1_a", "2_c"]).heads == ("2_b", "2_c")
+    assert of_files(["1_a", "2_b"]).heads == ("2_b",)
+    assert of_files(["1_a", "2_b", "2_c"]).heads == ("2_b", "2_c")
+    assert of_files(["add_users", "add_jobs"]).heads == ("add_jobs",)
 
 
 @pytest.mark.parametrize(
     ("given", "says"),
     [
         ({"tool": "alembic", "upgrade": "x"}, "tool and upgrade exclude each other"),
+        ({"tool": "alembic", "files": "x"}, "tool and files exclude each other"),
+        ({"upgrade": "x {revision}", "files": "x"}, "files give the steps"),
         ({"downgrade": "x"}, "downgrade needs upgrade"),
         ({"seed": "x"}, "seed needs tool, files or upgrade"),
         ({"upgrade": "x", "revisions": "ls"}, "stepped through by {revision}"),

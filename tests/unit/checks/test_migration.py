@@ -227,3 +227,13 @@ def test_models() -> None:
     assert finding.verdict == "failed"
     assert "New upgrade operations detected" in finding.summary
     assert migration.models_match(replace(SOUND, check=None)).verdict == "inconclusive"
+
+
+def test_files_that_lead_elsewhere() -> None:
+    """What is no picture of the command leaves it open, unless the upgrade fails by itself."""
+    elsewhere = replace(SOUND, elsewhere=(TRIGGER,))
+    found = migration.upgrades_from_empty(elsewhere)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "files don't show what upgrade does" in found.summary
+    failed = replace(elsewhere, steps=(FIRST, replace(SECOND, up=Turn(BADLY))))
+    assert migration.upgrades_from_empty(failed).verdict is Verdict.FAILED
