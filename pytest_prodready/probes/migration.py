@@ -13,6 +13,7 @@ from pytest_prodready.environment.environment import Environment
 from pytest_prodready.environment.ran import Ran
 from pytest_prodready.errors import ConfigError
 from pytest_prodready.probes.migration_history import History
+from pytest_prodready.probes.migration_models import Models, models_beside
 from pytest_prodready.probes.migration_rows import Loss, lost_downwards, lost_upwards
 from pytest_prodready.probes.migration_seed import Seeded, seeded
 from pytest_prodready.probes.migration_state import State, Watched
@@ -59,6 +60,7 @@ class RoundTrips:
     whole: Step | None = None
     twice: Turn | None = None  # the upgrade where there is nothing to do
     check: Ran | None = None  # of the service's models
+    models: Models | None = None  # what it doesn't see of them; None: it failed, or they aren't known
     not_filled: tuple[str, ...] = ()
     seeded: Seeded | None = None  # None: there is no seed, or the newest revision wasn't reached
     with_seed: Step | None = None  # the newest revision with the rows of the seed alone
@@ -121,6 +123,7 @@ class _Trip:
         self.watched = Watched(beside.database, settings)
         self._settings, self._progress, self._seeds = settings, progress, seeds
         self._seed = partial(run_command, environment, beside, settings, "seed")
+        self._models = partial(models_beside, environment, beside, settings)
 
     def whole(self, found: RoundTrips) -> RoundTrips:
         """All revisions at once: up, up where there is nothing to do, down, and up again."""
@@ -133,7 +136,9 @@ class _Trip:
         found = replace(found, seeded=self._seeded())
         full = self.watched.filled()
         twice = self._downwards(self.tool.up, full, full, full)
-        found = replace(found, twice=twice, check=self.tool.check())
+        check = self.tool.check()
+        models = self._models() if check is not None and check.succeeded else None
+        found = replace(found, twice=twice, check=check, models=models)
         step = replace(step, rows=full.total)
         if self.tool.goes_back and not self._settings.irreversible:
             step = self._back(step, self._all_the_way_down, empty, full, "")

@@ -11,6 +11,7 @@ from pytest_prodready.environment.ran import Ran
 from pytest_prodready.findings import Finding, Verdict
 from pytest_prodready.probes.migration import RoundTrips, Step, Turn
 from pytest_prodready.probes.migration_history import History
+from pytest_prodready.probes.migration_models import Models
 from pytest_prodready.probes.migration_rows import Loss
 from pytest_prodready.probes.migration_seed import Seeded
 from pytest_prodready.probes.schema import SchemaDifference
@@ -237,3 +238,17 @@ def test_files_that_lead_elsewhere() -> None:
     assert "files don't show what upgrade does" in found.summary
     failed = replace(elsewhere, steps=(FIRST, replace(SECOND, up=Turn(BADLY))))
     assert migration.upgrades_from_empty(failed).verdict is Verdict.FAILED
+
+
+def test_models_beside() -> None:
+    """What their own tables have beyond the tool's word; where they can't be made, that alone counts."""
+    seen = replace(SOUND, models=Models(WELL))
+    assert migration.models_match(seen).verdict == "passed"
+    assert "predicates" in migration.models_match(seen).summary
+    check = SchemaDifference("check constraint", "public.jobs.fair", "missing", "CHECK (pay > 0)", "")
+    finding = migration.models_match(replace(SOUND, models=Models(WELL, (check,))))
+    says = "against what the models say: missing: check constraint public.jobs.fair"
+    assert (finding.verdict, finding.summary) == ("failed", says)
+    unmade = migration.models_match(replace(SOUND, models=Models(BADLY)))
+    assert unmade.verdict == "passed"
+    assert "as far as the check sees; making their tables ended with status 1" in unmade.summary
