@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from psycopg.conninfo import make_conninfo
 
-from pytest_prodready.environment.logs import tail
+from pytest_prodready.environment.logs import READ_BACK, tail
 from pytest_prodready.environment.places import give_to_server_user
 from pytest_prodready.environment.runs import Run
 from pytest_prodready.errors import ServerError
@@ -133,7 +133,9 @@ class LocalTools:
         )
         try:
             status = _ended(process, log, began + within_s)
-            return ToolRan(program, status, round(time.monotonic() - began, 3), tail(log, PRINTED_LINES))
+            return ToolRan(
+                program, status, round(time.monotonic() - began, 3), tail(log, PRINTED_LINES, READ_BACK)
+            )
         finally:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
