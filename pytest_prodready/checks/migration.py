@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pytest_prodready.catalogue import RULES
+from pytest_prodready.checks import migration_current as current
 from pytest_prodready.checks.migration_trips import (
     Problem,
     about,
@@ -19,6 +20,8 @@ from pytest_prodready.checks.migration_trips import (
 from pytest_prodready.findings import Finding
 from pytest_prodready.probes.migration import RoundTrips, Step, Turn
 from pytest_prodready.settings import MigrationSettings
+
+BY_HAND = "Write the revision that is missing by hand (alembic doesn't see this), or change the models."
 
 
 def single_head(seen: RoundTrips) -> Finding:
@@ -37,6 +40,7 @@ def upgrades_from_empty(seen: RoundTrips) -> Finding:
     """Each revision upgrades, and all at once do."""
     rule = RULES["migration.upgrades-from-empty"]
     problems = [(name, said(turn.ran)) for name, turn in turns(seen, _up) if not turn.ran.succeeded]
+    problems += [(name_of(step, seen), why) for step in all_steps(seen) if (why := current.stuck(step))]
     rows = max((step.rows for step in all_steps(seen)), default=0)
     well = f"{about(seen)} from an empty database to the newest, with {counted(rows, 'row')} in the end"
     if seen.elsewhere and not problems:
@@ -77,6 +81,7 @@ def downgrade_undoes(seen: RoundTrips, limits: MigrationSettings) -> Finding:
             what = told(down.differences)
             words = f"the downgrade changes nothing ({what})" if nothing else what
             problems.append((name_of(step, seen), words))
+    problems += [(name_of(step, seen), why) for step in all_steps(seen) if (why := current.not_back(step))]
     well = f"{about(seen)}: the catalogue is the same before and after{_declared(limits)}"
     finding = concluded(rule, seen, problems, well, "the same catalogue by name")
     return _on_the_way_down(finding, seen)
@@ -104,6 +109,7 @@ def round_trip(seen: RoundTrips, limits: MigrationSettings) -> Finding:
             problems.append((name, f"the second upgrade {said(turn.ran)}"))
         elif turn.differences:
             problems.append((name, told(turn.differences)))
+    problems += [(name_of(step, seen), why) for step in all_steps(seen) if (why := current.elsewhere(step))]
     well = f"{about(seen)}: up, down and up again, the same catalogue{_declared(limits)}"
     return _on_the_way_down(concluded(rule, seen, problems, well, "the same catalogue by name"), seen)
 
@@ -120,7 +126,7 @@ def twice_is_nothing(seen: RoundTrips) -> Finding:
     rule, limit = RULES["migration.twice-is-nothing"], "succeeds, same catalogue, same rows"
     if seen.doubt or seen.twice is None:
         return rule.inconclusive(seen.doubt or "the newest revision was not reached", limit=limit)
-    if problems := _second_time(seen.twice):
+    if problems := [*_second_time(seen.twice), *filter(None, [current.moved(seen)])]:
         return rule.failed(f"the second time: {listed(problems)}", limit=limit)
     return rule.passed("nothing changed, and it succeeded", limit=limit)
 
@@ -139,9 +145,18 @@ def models_match(seen: RoundTrips) -> Finding:
     rule, limit = RULES["migration.models-match"], "the check succeeds"
     if seen.doubt or seen.check is None:
         return rule.inconclusive(seen.doubt or "the newest revision was not reached", limit=limit)
-    if seen.check.succeeded:
-        return rule.passed("the models are what the newest revision makes", limit=limit)
-    return rule.failed(f"the check {said(seen.check)}", limit=limit)
+    if not seen.check.succeeded:
+        return rule.failed(f"the check {said(seen.check)}", limit=limit)
+    well, models = "the models are what the newest revision makes", seen.models
+    if models is None:
+        return rule.passed(well, limit=limit)
+    if not models.ran.succeeded:
+        alone = f"as far as the check sees; making their tables {said(models.ran)}"
+        return rule.passed(f"{well}, {alone}", limit=limit)
+    if models.differences:
+        summary = f"against what the models say: {told(models.differences)}"
+        return rule.failed(summary, limit=limit, change=BY_HAND)
+    return rule.passed(f"{well}, with checks, predicates, defaults and values of enums", limit=limit)
 
 
 def _up(step: Step) -> Turn:
@@ -171,10 +186,21 @@ def _on_the_way_down(finding: Finding, seen: RoundTrips) -> Finding:
     return finding
 
 
+def _not_seeded(seen: RoundTrips) -> str:
+    """Why the rows of the service's own, which are asked for, weren't there; empty where they were."""
+    if seen.seeded is None or seen.seeded.useful:
+        return ""
+    if not seen.seeded.ran.succeeded:
+        return f"the seed {said(seen.seeded.ran)}"
+    return "the seed added no rows to the database that the service's variables name"
+
+
 def _with_rows(finding: Finding, seen: RoundTrips, limit: str) -> Finding:
     """Without any rows, nothing can be lost; and what could not be filled is told."""
     if finding.verdict != "passed":
         return finding
+    if why := _not_seeded(seen):
+        return finding.rule.inconclusive(why, limit=limit)
     if not any(step.rows for step in all_steps(seen)):
         why = listed(seen.not_filled) or "the tables were empty"
         return finding.rule.inconclusive(f"no rows could be lost: {why}", limit=limit)

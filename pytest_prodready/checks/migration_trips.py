@@ -17,12 +17,14 @@ Problem = tuple[str, str]  # which revision, and what is wrong
 
 
 def all_steps(seen: RoundTrips) -> tuple[Step, ...]:
-    """Those that went one by one, and the one that took all at once."""
-    return (*seen.steps, *([seen.whole] if seen.whole is not None else []))
+    """Those that went one by one, the one with the seed, and the one that took all at once."""
+    return (*seen.steps, *(each for each in (seen.with_seed, seen.whole) if each is not None))
 
 
 def name_of(step: Step, seen: RoundTrips) -> str:
     """How a step is called in words."""
+    if step is seen.with_seed:
+        return f"{step.revision} with rows of the seed"
     return "all at once" if step is seen.whole else step.revision
 
 

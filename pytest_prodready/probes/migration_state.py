@@ -52,6 +52,11 @@ class State:
     schema: Schema
     rows: Rows
 
+    @property
+    def total(self) -> int:
+        """How many rows there are in all its tables."""
+        return sum(each.rows for each in self.rows.values())
+
 
 @dataclass
 class Watched:

@@ -53,6 +53,9 @@ class Tool(Protocol):
     def down_once(self) -> Ran:
         """Downgrade by one step, where it can't be told a revision."""
 
+    def current(self) -> Ran | None:
+        """Say where the database is; None where that isn't told, or is known without asking."""
+
     def check(self) -> Ran | None:
         """Hold the service's models against the schema; None where it can't."""
 
@@ -95,6 +98,15 @@ def as_commands(settings: MigrationSettings) -> MigrationSettings:
     )
 
 
+def run_command(
+    environment: Environment, beside: Beside, settings: MigrationSettings, key: str, text: str
+) -> Ran:
+    """Run the command of one key, with the variables of an instance for this database."""
+    command = Command(f"migration-{key}", text, f"[migration] {key}")
+    ran = environment.try_command(beside.application, command, settings.within_s, lambda _: None)
+    return replace(ran, printed=last_lines(ran.printed, KEPT_LINES))
+
+
 class Commands:
     """A tool that is run in the service's folder, with the variables of an instance for this database."""
 
@@ -134,6 +146,12 @@ class Commands:
         """Run the command that goes back by one step."""
         return self._to("downgrade", "")
 
+    def current(self) -> Ran | None:
+        """Run the command that says where the database is."""
+        if self._settings.current is None:
+            return None
+        return self._run("current", self._settings.current, "asking where the database is")
+
     def check(self) -> Ran | None:
         """Run the command that compares the service's models with the schema."""
         if self._settings.check is None:
@@ -158,12 +176,8 @@ class Commands:
         return self._run(key, text, f"{key[:-1]}ing {self._beside.database.name} {revision}".rstrip())
 
     def _run(self, key: str, text: str, told: str) -> Ran:
-        command = Command(f"migration-{key}", text, f"[migration] {key}")
         self._progress(told)
-        ran = self._environment.try_command(
-            self._beside.application, command, self._settings.within_s, lambda _: None
-        )
-        return replace(ran, printed=last_lines(ran.printed, KEPT_LINES))
+        return run_command(self._environment, self._beside, self._settings, key, text)
 
 
 class SqlFiles:
@@ -202,6 +216,10 @@ class SqlFiles:
     def down_once(self) -> Ran:
         """Files are told a revision."""
         raise NotImplementedError
+
+    def current(self) -> Ran | None:
+        """Files write down nothing."""
+        return None
 
     def check(self) -> Ran | None:
         """Files know no models."""

@@ -122,7 +122,9 @@ RULES = (
         id="migration.models-match",
         claim="The service's models are what the newest revision makes.",
         why="A model without its revision works on the developer's machine, and fails on the first query in production.",
-        how="The tool's own check is run at the newest revision: alembic check, or [migration] check.",
+        how="The tool's own check is run at the newest revision: alembic check, or [migration] check. With alembic the models' own "
+        "tables are then made beside, and what these have of checks, exclusions, defaults, identities, generated columns, collations, "
+        "predicates of indexes, values of enums and sequences must be in the schema.",
         remedy="Write the revision that is missing: alembic revision --autogenerate; or take the change out of the models.",
         level=Level.SHOULD,
         checklist=CHECKLIST,

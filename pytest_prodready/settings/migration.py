@@ -21,9 +21,10 @@ class MigrationSettings(MigrationTrafficSettings):
     files: Path | None = None  # a folder of SQL files, instead of commands or beside upgrade
     upgrade: str | None = None  # to {revision}, or, without it, to the newest
     downgrade: str | None = None  # to {revision}, or, without it, by one step
-    current: str | None = None
+    current: str | None = None  # says where the database is
     revisions: str | None = None  # prints the revisions, the oldest first, one a line
     check: str | None = None  # succeeds when the service's models are what the newest revision makes
+    seed: str | None = None  # fills the newest schema with rows of the service's own
     base: str = "base"  # what {revision} is before the first one
     bookkeeping: tuple[str, ...] = ()  # the tool's own tables, where they aren't known
     irreversible: dict[str, Annotated[str, Field(min_length=3)]] = {}  # revision: the reason
@@ -64,7 +65,7 @@ class MigrationSettings(MigrationTrafficSettings):
     @property
     def commands(self) -> dict[str, str]:
         """Its commands by key."""
-        keys = ("upgrade", "downgrade", "current", "revisions", "check")
+        keys = ("upgrade", "downgrade", "current", "revisions", "check", "seed")
         return {key: text for key in keys if (text := getattr(self, key)) is not None}
 
     @model_validator(mode="after")
@@ -73,8 +74,11 @@ class MigrationSettings(MigrationTrafficSettings):
             raise ValueError(f"tool and {' and '.join(others)} exclude each other: give one of them")
         if self.files is not None and REVISION in (self.upgrade or ""):
             raise ValueError(f"files give the steps: upgrade leads to the newest then, without {REVISION}")
-        if self.upgrade is None and (unused := [key for key in self.commands if key != "check"]):
+        unused = [key for key in self.commands if key not in ("check", "seed")]
+        if self.upgrade is None and unused:
             raise ValueError(f"{', '.join(unused)} needs upgrade, the command that it belongs to")
+        if self.seed is not None and not self.given:
+            raise ValueError("seed needs tool, files or upgrade, which make the schema that it fills")
         if self.revisions is not None and REVISION not in (self.upgrade or ""):
             raise ValueError(f"revisions are stepped through by {REVISION} in upgrade, which hasn't got it")
         return self

@@ -67,6 +67,7 @@ def test_the_image_is_ready(tmp_path: Path, images: Images) -> None:
     assert {run.verdicts[rule] for rule in tried.keys() - untried} == {"passed"}
 
 
+@pytest.mark.alone
 def test_the_image_is_loaded(tmp_path: Path, images: Images) -> None:
     """A service in a container takes the load and is watched; a busy machine may leave its times open."""
     by_image(LOADED.build(tmp_path), images.service)

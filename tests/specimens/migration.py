@@ -237,6 +237,15 @@ SPECIMENS = (
         still_passes=("migration.round-trip", "migration.twice-is-nothing"),
     ),
     Specimen(
+        name="migration-models-differ-in-a-predicate",
+        breaks="migration.models-match",
+        says="against what the models say: changed: index public.jobs.jobs_featured_posted_idx",
+        changes="by hand",
+        swaps=(Swap("jobboard/models.py", 'where=text("featured")', 'where=text("featured IS TRUE")'),),
+        settings=NEWEST,
+        still_passes=("migration.round-trip", "migration.twice-is-nothing"),
+    ),
+    Specimen(
         name="migration-failure-stays",
         breaks="migration.failure-leaves-nothing",
         says='(psycopg.errors.DuplicateTable) relation "jobs_one_idx" already exists',

@@ -62,6 +62,7 @@ def test_lists_and_files() -> None:
         ({"tool": "alembic", "files": "x"}, "tool and files exclude each other"),
         ({"upgrade": "x {revision}", "files": "x"}, "files give the steps"),
         ({"downgrade": "x"}, "downgrade needs upgrade"),
+        ({"seed": "x"}, "seed needs tool, files or upgrade"),
         ({"upgrade": "x", "revisions": "ls"}, "stepped through by {revision}"),
         ({"upgrade": "x {revision}", "irreversible": {"1": ""}}, "at least 3"),
     ],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from pytest_prodready.checks import migration, migration_deploys, migration_restore
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.findings import Verdict
@@ -14,6 +16,12 @@ from pytest_prodready.probes.migration_restore import way_back
 from .conftest import settings_of
 
 TOOL = f"{{python}} {Path(__file__).with_name('tool.py')}"
+EVERY = {
+    "migration.upgrades-from-empty",
+    "migration.downgrade-undoes",
+    "migration.round-trip",
+    "migration.twice-is-nothing",
+}
 
 
 def test_one_that_knows_revisions(environment: Environment) -> None:
@@ -30,6 +38,39 @@ def test_one_that_knows_revisions(environment: Environment) -> None:
     limits = settings.migration
     for check in (migration.downgrade_runs, migration.downgrade_undoes, migration.round_trip):
         assert check(seen, limits).verdict is Verdict.PASSED
+
+
+@pytest.mark.parametrize(
+    ("current", "failed"),
+    [
+        (f"{TOOL} current", set()),
+        (
+            "{python} -c \"print('version 2')\"",
+            {"migration.upgrades-from-empty", "migration.downgrade-undoes"},
+        ),
+        ('{python} -c "raise SystemExit(3)"', EVERY),
+        ('{python} -c "import uuid; print(uuid.uuid4())"', EVERY - {"migration.upgrades-from-empty"}),
+    ],
+)
+def test_where_it_says_that_it_is(environment: Environment, current: str, failed: set[str]) -> None:
+    """Its word follows what was done; one that stays, fails or changes is told by that turn's rule."""
+    settings = settings_of(
+        upgrade=f"{TOOL} up {{revision}}",
+        downgrade=f"{TOOL} down {{revision}}",
+        revisions=f"{TOOL} list",
+        base="0",
+        current=current,
+        steps=2,
+    )
+    seen = round_trips(environment, settings, lambda _: None)
+    found = [
+        migration.upgrades_from_empty(seen),
+        migration.downgrade_undoes(seen, settings.migration),
+        migration.round_trip(seen, settings.migration),
+        migration.twice_is_nothing(seen),
+    ]
+    assert {each.rule.id for each in found if each.verdict is Verdict.FAILED} == failed
+    assert all("current" in each.summary for each in found if each.rule.id in failed)
 
 
 def test_one_that_goes_back_by_one_step(environment: Environment) -> None:

@@ -1,9 +1,10 @@
-"""A small migration tool, as many are: `up [REVISION]`, `down [REVISION]`, `list`."""
+"""A small migration tool, as many are: `up [REVISION]`, `down [REVISION]`, `list`, `current`."""
 
 from __future__ import annotations
 
 import os
 import sys
+from datetime import UTC, datetime
 
 import psycopg
 
@@ -15,14 +16,16 @@ REVISIONS = {
 
 
 def main(order: str, until: str = "") -> None:
-    """Go up to a revision (or the newest), down to one (or by one step), or list them."""
+    """Go up to a revision (or the newest), down to one (or by one step), list them, or say where it is."""
     if order == "list":
         print("\n".join(REVISIONS))
         return
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS schema_migrations (version text PRIMARY KEY)")
         done = [row[0] for row in connection.execute("SELECT version FROM schema_migrations ORDER BY 1")]
-        if order == "up":
+        if order == "current":
+            print(datetime.now(UTC).isoformat(), *done[-1:])
+        elif order == "up":
             for name in [each for each in REVISIONS if each not in done and each <= (until or "9")]:
                 with connection.transaction():
                     connection.execute(REVISIONS[name][0].encode())

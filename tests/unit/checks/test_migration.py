@@ -11,7 +11,9 @@ from pytest_prodready.environment.ran import Ran
 from pytest_prodready.findings import Finding, Verdict
 from pytest_prodready.probes.migration import RoundTrips, Step, Turn
 from pytest_prodready.probes.migration_history import History
+from pytest_prodready.probes.migration_models import Models
 from pytest_prodready.probes.migration_rows import Loss
+from pytest_prodready.probes.migration_seed import Seeded
 from pytest_prodready.probes.schema import SchemaDifference
 from pytest_prodready.settings import MigrationSettings
 
@@ -116,6 +118,31 @@ def test_no_rows_to_lose() -> None:
     assert some.summary.endswith("left empty: Rows of odd can't be made up.")
 
 
+def test_rows_of_the_seed() -> None:
+    """What becomes of them is told apart; without them the rules about data know nothing."""
+    own = Seeded(WELL, 7)
+    kept = replace(SOUND, seeded=own, with_seed=SECOND)
+    assert {each.verdict for each in every(kept).values()} == {Verdict.PASSED}
+    lost = replace(SECOND, down=Turn(WELL, losses=(ROWS,)))
+    finding = migration.downgrade_keeps_data(replace(kept, with_seed=lost), LIMITS)
+    assert finding.summary == "0002 with rows of the seed: 3 of 20 rows of public.jobs lost"
+
+
+@pytest.mark.parametrize(
+    ("seeded", "says"),
+    [
+        (Seeded(BADLY), "the seed ended with status 1: sqlalchemy.exc.Error: relation exists"),
+        (Seeded(WELL), "the seed added no rows to the database that the service's variables name"),
+    ],
+)
+def test_no_rows_of_the_seed(seeded: Seeded, says: str) -> None:
+    """A seed that fails, or fills another database, proves nothing of the service's own rows."""
+    found = every(replace(SOUND, seeded=seeded))
+    unknown = {"migration.upgrade-keeps-data", "migration.downgrade-keeps-data"}
+    assert {id for id, each in found.items() if each.verdict == "inconclusive"} == unknown
+    assert {found[each].summary for each in unknown} == {says}
+
+
 def test_downgrade_fails() -> None:
     """A downgrade that doesn't run, and none at all."""
     finding = migration.downgrade_runs(with_second(down=Turn(BADLY), again=None), LIMITS)
@@ -211,3 +238,17 @@ def test_files_that_lead_elsewhere() -> None:
     assert "files don't show what upgrade does" in found.summary
     failed = replace(elsewhere, steps=(FIRST, replace(SECOND, up=Turn(BADLY))))
     assert migration.upgrades_from_empty(failed).verdict is Verdict.FAILED
+
+
+def test_models_beside() -> None:
+    """What their own tables have beyond the tool's word; where they can't be made, that alone counts."""
+    seen = replace(SOUND, models=Models(WELL))
+    assert migration.models_match(seen).verdict == "passed"
+    assert "predicates" in migration.models_match(seen).summary
+    check = SchemaDifference("check constraint", "public.jobs.fair", "missing", "CHECK (pay > 0)", "")
+    finding = migration.models_match(replace(SOUND, models=Models(WELL, (check,))))
+    says = "against what the models say: missing: check constraint public.jobs.fair"
+    assert (finding.verdict, finding.summary) == ("failed", says)
+    unmade = migration.models_match(replace(SOUND, models=Models(BADLY)))
+    assert unmade.verdict == "passed"
+    assert "as far as the check sees; making their tables ended with status 1" in unmade.summary
