@@ -47,7 +47,7 @@ MISSING_LINES: dict[Capability, str] = {
     Capability.MIGRATION: '[migration]\ntool = "alembic"   # or upgrade = "npx prisma migrate deploy"',
     Capability.MIGRATION_COMMAND: '[migration]\nupgrade = "…"   # beside files: what production runs',
     Capability.MIGRATION_HISTORY: (
-        '[migration]\nfiles = "drizzle"   # the folder of its SQL files, such as prisma/migrations\n'
+        '[migration]\nfiles = "drizzle"   # beside upgrade: its SQL files, such as prisma/migrations\n'
         'revisions = "…"   # or a command that prints them, the oldest first, for upgrade with {revision}'
     ),
     Capability.MIGRATION_DOWNGRADE: '[migration]\ndowngrade = "…"   # to {revision}, or by one step',

@@ -45,15 +45,15 @@ class SqlMigrations:
         """The file that takes it back; it needn't exist."""
         return self.folder / f"{name}{DOWN}"
 
-    def queries(self, file: Path) -> tuple[tuple[bytes, ...], bool]:
-        """What is sent of a file, and whether in a transaction that is begun for it, as drizzle does.
+    def queries(self, file: Path) -> tuple[bytes, ...]:
+        """What is sent of a file: as drizzle does it statement by statement in a transaction, or one query.
 
-        Else it is one query, as prisma sends it: then the server makes several statements one transaction,
-        and lets a single one run without, such as CREATE INDEX CONCURRENTLY.
+        One query is what prisma sends: the server makes several statements one transaction, and lets a
+        single one run without, such as CREATE INDEX CONCURRENTLY.
         """
         text = file.read_bytes()
         parts = text.split(BREAKPOINT.encode())
-        return tuple(parts), self.by_journal or len(parts) > 1
+        return (b"BEGIN", *parts, b"COMMIT") if self.by_journal or len(parts) > 1 else (text,)
 
 
 def sql_migrations(folder: Path) -> SqlMigrations:

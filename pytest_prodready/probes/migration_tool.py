@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -248,13 +247,9 @@ class SqlFiles:
         if not file.exists():
             return f"{self._named(file)} does not exist"
         try:
-            queries, together = self._files.queries(file)
             url = self._beside.database.url()
-            with (
-                psycopg.connect(url, autocommit=True, options=self._options) as connection,
-                connection.transaction() if together else nullcontext(),
-            ):
-                for query in queries:
+            with psycopg.connect(url, autocommit=True, options=self._options) as connection:
+                for query in self._files.queries(file):
                     connection.execute(query)
         except (psycopg.Error, OSError) as error:
             return f"{self._named(file)}: {error}"

@@ -9,7 +9,7 @@ import pytest
 from pytest_prodready.catalogue import RULES
 from pytest_prodready.findings import Level
 from tests.gate import GateRun, run_gate
-from tests.services.migration.folders import CONCURRENT, GOOD, INDEXED, REQUIRED, WRITERS, Histories
+from tests.services.migration.folders import GOOD, INDEXED, REQUIRED, SAFE, WRITERS, Histories
 from tests.targets import SMALL, small_target
 
 DECLARED = """
@@ -19,7 +19,6 @@ files = "migrations"
 traffic_rows = 5000
 """
 ENV = 'command = "{python} server.py {port}"\nenv = { DATABASE_URL = "{postgres.url}" }'
-SAFE = {"drizzle": GOOD, "prisma": CONCURRENT}
 
 
 def gate(folder: Path, layout: str, revisions: Histories, files: str = "migrations") -> GateRun:

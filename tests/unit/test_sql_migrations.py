@@ -59,18 +59,17 @@ def test_drizzle(made: Make) -> None:
     folder = made("0000_a.sql", "0001_b.sql", "0002_never.sql", text=TWO, journal=tags("0001_b", "0000_a"))
     found = sql_migrations(folder)
     assert (found.layout, found.names) == ("files", ("0001_b", "0000_a"))
-    queries, together = found.queries(found.up("0000_a"))
-    assert [each.split()[2] for each in queries] == [b"a", b"b"]
-    assert together
-    (folder / "0000_a.sql").write_text("CREATE INDEX CONCURRENTLY i ON a (id)")
-    assert found.queries(found.up("0000_a"))[1]
+    first, *both, last = found.queries(found.up("0000_a"))
+    assert (first, [each.split()[2] for each in both], last) == (b"BEGIN", [b"a", b"b"], b"COMMIT")
+    (folder / "0000_a.sql").write_text("SELECT 2")
+    assert found.queries(found.up("0000_a")) == (b"BEGIN", b"SELECT 2", b"COMMIT")
 
 
 def test_prisma(made: Make) -> None:
     """A folder each; its file is one query."""
     found = sql_migrations(made("2_b/migration.sql", "1_a/migration.sql", "migration_lock.toml"))
     assert (found.layout, found.names) == ("folders", ("1_a", "2_b"))
-    assert found.queries(found.up("1_a")) == ((b"SELECT 1",), False)
+    assert found.queries(found.up("1_a")) == (b"SELECT 1",)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,11 @@ GOOD: Histories = {
     "0002_city": (SOON, "ALTER TABLE jobs ADD COLUMN city text"),
 }
 # What cannot be in a transaction: prisma sends a single statement without one.
-CONCURRENT: Histories = {**GOOD, "0003_index": ("CREATE INDEX CONCURRENTLY jobs_city ON jobs (city)",)}
+CONCURRENTLY = "CREATE INDEX CONCURRENTLY jobs_city ON jobs (city)"
+CONCURRENT: Histories = {**GOOD, "0003_index": (CONCURRENTLY,)}
+# Drizzle begins one: a file leaves it for such a statement.
+LEFT: Histories = {**GOOD, "0003_index": ("COMMIT", CONCURRENTLY, "BEGIN")}
+SAFE: Mapping[str, Histories] = {"drizzle": LEFT, "prisma": CONCURRENT}
 INDEXED: Histories = {**GOOD, "0003_index": (SOON, "CREATE INDEX jobs_city ON jobs (city)")}
 REQUIRED: Histories = {
     **GOOD,

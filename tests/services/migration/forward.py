@@ -23,12 +23,13 @@ def drizzle(connection: Connection, folder: Path) -> None:
     """All that are pending in one transaction, statement by statement."""
     connection.execute(DRIZZLE)
     done = {name for (name,) in connection.execute("SELECT name FROM drizzle.__drizzle_migrations")}
-    with connection.transaction():
-        for entry in json.loads((folder / "meta/_journal.json").read_text())["entries"]:
-            if (name := entry["tag"]) not in done:
-                for statement in (folder / f"{name}.sql").read_bytes().split(b"--> statement-breakpoint"):
-                    connection.execute(statement)
-                connection.execute("INSERT INTO drizzle.__drizzle_migrations (name) VALUES (%s)", (name,))
+    connection.execute("BEGIN")
+    for entry in json.loads((folder / "meta/_journal.json").read_text())["entries"]:
+        if (name := entry["tag"]) not in done:
+            for statement in (folder / f"{name}.sql").read_bytes().split(b"--> statement-breakpoint"):
+                connection.execute(statement)
+            connection.execute("INSERT INTO drizzle.__drizzle_migrations (name) VALUES (%s)", (name,))
+    connection.execute("COMMIT")
 
 
 def prisma(connection: Connection, folder: Path) -> None:

@@ -19,7 +19,7 @@ from pytest_prodready.probes.migration_steps import traffic
 from pytest_prodready.settings import Settings
 
 from .conftest import settings_of
-from .folders import CONCURRENT, GOOD, INDEXED, JOBS, REQUIRED, WRITERS, Histories
+from .folders import CONCURRENT, GOOD, INDEXED, JOBS, REQUIRED, SAFE, WRITERS, Histories
 
 Given = Callable[..., Settings]
 Check = Callable[..., Finding]
@@ -111,12 +111,13 @@ def test_careless_files(
     assert says in found.summary
 
 
-def test_one_statement_outside_of_a_transaction(environment: Environment, given: Given) -> None:
-    """CREATE INDEX CONCURRENTLY runs in a file of its own with prisma."""
-    settings = given("prisma", CONCURRENT, traffic_steps=1)
+def test_one_statement_outside_of_a_transaction(layout: str, environment: Environment, given: Given) -> None:
+    """CREATE INDEX CONCURRENTLY runs alone in its file with prisma, and between transactions with drizzle."""
+    settings = given(layout, SAFE[layout], traffic_steps=1)
     (step,) = traffic(environment, settings, lambda _: None).steps
     assert step.busy is not None, step.doubt
     assert step.busy.ran
+    assert [(each.index, each.mode) for each in step.defined.built] == [("jobs_city", "")]
     found = round_trips(environment, settings, lambda _: None)
     assert migration.upgrades_from_empty(found).verdict is Verdict.PASSED
 
