@@ -26,8 +26,6 @@ from pytest_prodready.generator.stream import Sample
 from pytest_prodready.probes.load_generator import generating, null_server
 from pytest_prodready.probes.load_stats import Digest
 
-pytestmark = pytest.mark.alone
-
 ENDS_WITHIN_S = 30.0
 CHILD = """
 import sys, time

@@ -10,8 +10,6 @@ from pytest_prodready.findings import Verdict
 
 from .conftest import SHORT, Loads
 
-pytestmark = pytest.mark.alone
-
 LENGTH_S = sum(float(str(value)) for name, value in SHORT.items() if name.endswith("_s"))
 START_S = 15.0  # of two processes on a busy machine, and of what is asked before
 
