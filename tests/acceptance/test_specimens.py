@@ -15,7 +15,15 @@ from tests.specimens import Specimen, all_specimens
 SPECIMENS = all_specimens()
 # Rules that can't tell the service's limits from those of a busy machine.
 ALONE = frozenset(
-    f"load.{rule}" for rule in ("responses-in-time", "rate-is-reached", "goodput-holds", "recovers")
+    f"load.{rule}"
+    for rule in (
+        "responses-in-time",
+        "rate-is-reached",
+        "goodput-holds",
+        "recovers",
+        "pool-has-room",
+        "has-headroom",
+    )
 )
 
 

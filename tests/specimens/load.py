@@ -30,6 +30,8 @@ SHORT: Mapping[str, Any] = {
     "load.peak_s": 5,
     "load.again_s": 4,
 }
+# The climb goes on where answers come late: what is looked for is something else.
+PATIENT: Mapping[str, Any] = {**SHORT, "load.p95_ms": 60_000, "load.p99_ms": 60_000}
 LIVES = ("health.liveness-answers",)
 
 
@@ -129,7 +131,7 @@ SPECIMENS = (
                 "jobboard/settings.py", "request_deadline_s: float = 5.0", "request_deadline_s: float = 60.0"
             ),
         ),
-        settings=SHORT,
+        settings=PATIENT,
         still_passes=("load.no-write-lost",),
     ),
     Specimen(
@@ -229,7 +231,7 @@ SPECIMENS = (
             ),
             Swap("jobboard/settings.py", "pool_size: int = 10", "pool_size: int = 1"),
         ),
-        settings={**SHORT, "pool.size": 1},
+        settings={**PATIENT, "pool.size": 1},
         still_passes=(*LIVES, "load.no-write-lost"),
     ),
     Specimen(
