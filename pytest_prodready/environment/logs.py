@@ -40,6 +40,11 @@ def last_lines(text: str, lines: int) -> str:
     return "\n".join(text.splitlines()[-lines:])
 
 
+def shortened(text: str) -> str:
+    """Its last lines, of 64 KiB at most: enough for whoever reads it, however long its lines are."""
+    return text if len(text) <= READ_BACK else text[-READ_BACK:].partition("\n")[2]
+
+
 def write_private(file: Path, text: str) -> None:
     """Write a log for this user's eyes alone: it may hold passwords."""
     file.touch(mode=0o600)

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from pytest_prodready.environment.consumption import Consumption
 from pytest_prodready.environment.database import Database
+from pytest_prodready.environment.logs import shortened
 from pytest_prodready.environment.ran import Command, Ran
 from pytest_prodready.environment.recipe import Recipe
 from pytest_prodready.environment.roles import ApplicationRole, Exit
@@ -180,7 +181,7 @@ class StartedApplication(ABC):
 
     def log_tail(self, lines: int = 20) -> str:
         """The last lines of its output, without passwords."""
-        return self._recipe.redact(self.log(lines))
+        return self._recipe.redact(shortened(self.log(lines)))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"

@@ -148,5 +148,5 @@ def test_summary_shows_what_to_add(tmp_path: Path) -> None:
     run = run_gate(tmp_path, "-m", "readiness")
     assert 'DATABASE_URL = "{postgres.url}"' in run.output
     assert "rules need requests" in run.output
-    assert run.output.count("[[requests]]") == 3
+    assert run.output.count("[[requests]]") == 4
     assert json.dumps(run.report)

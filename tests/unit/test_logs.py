@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_prodready.environment.logs import MOST_READ_BACK, READ_BACK, last_lines, tail
+from pytest_prodready.environment.logs import MOST_READ_BACK, READ_BACK, last_lines, shortened, tail
 
 
 def written(folder: Path, text: str) -> Path:
@@ -45,3 +45,9 @@ def test_no_log(tmp_path: Path) -> None:
     """A log that isn't there, and one of nothing, have no lines."""
     assert tail(tmp_path / "none.log") == ""
     assert tail(written(tmp_path, "")) == ""
+
+
+def test_what_is_told_is_short() -> None:
+    """What goes into a message has whole lines, and not many of the long ones."""
+    assert shortened("a\nb") == "a\nb"
+    assert shortened(f"{'x' * READ_BACK}\nlast") == "last"
