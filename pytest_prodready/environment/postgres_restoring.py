@@ -18,17 +18,17 @@ from pytest_prodready.environment.postgres_following import (
     RESTORING,
     restoring_settings,
 )
+from pytest_prodready.environment.postgres_second import SecondServer
 from pytest_prodready.environment.postgres_template import copy_options
 from pytest_prodready.environment.runs import Run
 from pytest_prodready.errors import ServerError
 
 
-class RestoringServer(PostgresServer):
+class RestoringServer(SecondServer):
     """A PostgreSQL on a copy of another's backup; it is not started before it has one."""
 
     def __init__(self, run: Run, authority: Authority, primary: PostgresServer) -> None:
-        super().__init__(run, primary.binary, authority, primary.account, primary._config, name=RESTORING)
-        self.admin_password = primary.admin_password
+        super().__init__(run, authority, primary, RESTORING)
 
     @property
     def archive(self) -> str:
@@ -64,11 +64,6 @@ class RestoringServer(PostgresServer):
         """End the server, and remove the copy that it ran on."""
         self._end(signal.SIGQUIT, within_s)
         shutil.rmtree(self._layout.data, ignore_errors=True)
-
-    def discard(self) -> None:
-        """End it, and remove the room with all that lies in it."""
-        super().discard()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _places(self) -> dict[str, Value]:
         return {**super()._places(), **restoring_settings()}

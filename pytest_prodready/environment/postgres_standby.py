@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 
 from pytest_prodready.environment.certificates import Authority
@@ -10,18 +9,18 @@ from pytest_prodready.environment.places import give_to_server_user
 from pytest_prodready.environment.postgres import PostgresServer
 from pytest_prodready.environment.postgres_config import Value
 from pytest_prodready.environment.postgres_following import OVERRIDES, SIGNAL, STANDBY, standby_settings
+from pytest_prodready.environment.postgres_second import SecondServer
 from pytest_prodready.environment.runs import Run
 from pytest_prodready.errors import ServerError
 
 COPIED_WITHIN_S = 120.0
 
 
-class StandbyServer(PostgresServer):
+class StandbyServer(SecondServer):
     """A copy of a running PostgreSQL that follows it until it is promoted."""
 
     def __init__(self, run: Run, authority: Authority, primary: PostgresServer) -> None:
-        super().__init__(run, primary.binary, authority, primary.account, primary._config, name="standby")
-        self.admin_password = primary.admin_password
+        super().__init__(run, authority, primary, "standby")
         self._primary = primary
 
     def create(self) -> None:
@@ -33,11 +32,6 @@ class StandbyServer(PostgresServer):
         overrides.write_text("")
         give_to_server_user(signal)
         self._start_on_free_port()
-
-    def discard(self) -> None:
-        """Shut it down at once, and remove its data."""
-        super().discard()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _places(self) -> dict[str, Value]:
         return {**super()._places(), **standby_settings(self._primary.followed_by(STANDBY))}

@@ -8,6 +8,7 @@ from pytest_prodready.environment.certificates import Authority
 from pytest_prodready.environment.containers.box import Plan
 from pytest_prodready.environment.containers.failures import explained
 from pytest_prodready.environment.containers.postgres import FOLDER, PostgresContainer
+from pytest_prodready.environment.containers.postgres_second import SecondContainer
 from pytest_prodready.environment.containers.stage import Stage
 from pytest_prodready.environment.logs import last_lines
 from pytest_prodready.environment.postgres_config import Value
@@ -34,21 +35,12 @@ printf %s "$3" >"$2/{OVERRIDES}"
 """
 
 
-class RestoringContainer(PostgresContainer):
+class RestoringContainer(SecondContainer):
     """A PostgreSQL on a copy of another's backup; it is not started before it has one."""
 
     def __init__(self, stage: Stage, authority: Authority, primary: PostgresContainer) -> None:
         self._primary = primary
-        self._log_file = stage.run.folder / f"{RESTORING}.log"
-        super().__init__(
-            stage,
-            primary.image,
-            authority,
-            primary.account,
-            primary._config,
-            name=RESTORING,
-            admin_password=primary.admin_password,
-        )
+        super().__init__(stage, authority, primary, RESTORING)
         self.version = primary.version
 
     @property
@@ -102,12 +94,12 @@ class RestoringContainer(PostgresContainer):
 
     def discard(self) -> None:
         """Remove it with all that lies in it, and the primary's archive."""
-        if self._box.exists:
-            with self._log_file.open("a") as log:
-                log.write(self.log_tail(KEPT_LINES))
-            if self._primary.alive and not self._primary.paused:
-                self._primary.tools().remove(self.archive)
+        if self._box.exists and self._primary.alive and not self._primary.paused:
+            self._primary.tools().remove(self.archive)
         super().discard()
+
+    def _whole_log(self) -> str:
+        return self.log_tail(KEPT_LINES)
 
     @property
     def _data(self) -> str:

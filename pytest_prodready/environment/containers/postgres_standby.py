@@ -6,39 +6,24 @@ import shlex
 
 from pytest_prodready.environment.certificates import Authority
 from pytest_prodready.environment.containers.postgres import PostgresContainer
+from pytest_prodready.environment.containers.postgres_second import SecondContainer
 from pytest_prodready.environment.containers.stage import Stage
 from pytest_prodready.environment.postgres_config import Value
 from pytest_prodready.environment.postgres_following import OVERRIDES, SIGNAL, STANDBY, standby_settings
 
 
-class StandbyContainer(PostgresContainer):
+class StandbyContainer(SecondContainer):
     """A copy of a running PostgreSQL that follows it until it is promoted."""
 
     def __init__(self, stage: Stage, authority: Authority, primary: PostgresContainer) -> None:
         self._primary = primary
-        self._log_file = stage.run.folder / "standby.log"
-        super().__init__(
-            stage,
-            primary.image,
-            authority,
-            primary.account,
-            primary._config,
-            name="standby",
-            admin_password=primary.admin_password,
-        )
+        super().__init__(stage, authority, primary, "standby")
         self.version = primary.version
 
     def create(self) -> None:
         """Copy the primary's data and start on it."""
         self._box.create()
         self._wait_until_ready()
-
-    def discard(self) -> None:
-        """Remove it with its data; its log stays in the run's folder."""
-        if self._box.exists:
-            with self._log_file.open("a") as log:
-                log.write(self._box.logs())
-        super().discard()
 
     def _places(self) -> dict[str, Value]:
         return {**super()._places(), **standby_settings(self._primary.followed_by(STANDBY))}
