@@ -19,8 +19,8 @@ from pytest_prodready.probes.backup_sizes import restore_times
 from pytest_prodready.probes.traffic import Traffic
 from pytest_prodready.settings import Settings
 from tests.services.backup.test_contents import EVERYTHING
+from tests.services.environment.conftest import settings_of as tiny
 
-TINY = Path(__file__).parents[1] / "environment" / "tiny.py"
 CLUSTER = """
     CREATE ROLE readers NOLOGIN;
     CREATE ROLE reporting LOGIN PASSWORD 'correct-horse' CONNECTION LIMIT 3 IN ROLE readers;
@@ -45,8 +45,7 @@ CLUSTER = """
 
 def settings_of(**tables: Any) -> Settings:
     """Settings with the tiny service and a Postgres."""
-    service = {"name": "tiny-one", "command": f"{{python}} {TINY} {{port}} well"}
-    return Settings.model_validate({"service": service, "postgres": {}, **tables})
+    return tiny(**{"postgres": {}, **tables})
 
 
 @pytest.fixture(scope="module")

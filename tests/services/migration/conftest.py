@@ -10,19 +10,14 @@ import pytest
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.probes.migration import RoundTrips, round_trips
 from pytest_prodready.settings import Settings
+from tests.services.environment.conftest import settings_of as tiny
 
-TINY = Path(__file__).parents[1] / "environment" / "tiny.py"
 Try = Callable[..., RoundTrips]
 
 
 def settings_of(**migration: object) -> Settings:
     """Settings with the tiny service and these migrations."""
-    service = {
-        "name": "tiny-one",
-        "command": f"{{python}} {TINY} {{port}} well",
-        "env": {"DATABASE_URL": "{postgres.url}"},
-    }
-    return Settings.model_validate({"service": service, "migration": migration})
+    return tiny(service={"env": {"DATABASE_URL": "{postgres.url}"}}, migration=migration)
 
 
 @pytest.fixture(scope="package")

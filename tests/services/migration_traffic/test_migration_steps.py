@@ -12,20 +12,15 @@ from pytest_prodready.environment.environment import Environment
 from pytest_prodready.probes.migration_steps import traffic
 from pytest_prodready.probes.migration_traffic import Traffic
 from pytest_prodready.settings import Settings
+from tests.services.migration.conftest import settings_of as migrated
 
-TINY = Path(__file__).parents[1] / "environment" / "tiny.py"
 USERS = "CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL, age int)"
 Try = Callable[..., Traffic]
 
 
 def settings_of(**migration: object) -> Settings:
     """Settings with the tiny service and these migrations."""
-    service = {
-        "name": "tiny-steps",
-        "command": f"{{python}} {TINY} {{port}} well",
-        "env": {"DATABASE_URL": "{postgres.url}"},
-    }
-    return Settings.model_validate({"service": service, "migration": {"traffic_rows": 3000, **migration}})
+    return migrated(**{"traffic_rows": 3000, **migration})
 
 
 @pytest.fixture(scope="module")
