@@ -34,7 +34,7 @@ from pytest_prodready.environment.sql_migrations import sql_migrations
 from pytest_prodready.environment.standby import Mode, Standby, streaming
 from pytest_prodready.environment.started import StartedApplication
 from pytest_prodready.environment.values import for_this_process
-from pytest_prodready.errors import ApplicationError, ServerError
+from pytest_prodready.errors import ApplicationError, ConfigError, ServerError
 from pytest_prodready.faults import FaultProxy
 from pytest_prodready.findings import Capability
 from pytest_prodready.settings import Settings
@@ -245,12 +245,14 @@ class Environment:
         migration, application = self._settings.migration, beside.application
         assert isinstance(application, StartedApplication)
         assert migration.previous is not None
-        application.replaced_by(migration.previous, migration.previous_cwd)
-        application.start()
-        try:
-            yield application
-        finally:
-            application.stop(STOP_GRACE_S)
+        with application.by_command(migration.previous, migration.previous_cwd) as previous:
+            if not previous.recipe.cwd.is_dir():
+                raise ConfigError(
+                    f"The folder of the previous code does not exist: {previous.recipe.cwd}.",
+                    source="[migration] previous_cwd",
+                )
+            previous.start()
+            yield previous
 
     def try_command(
         self, application: ApplicationRole, command: Command, within_s: float, progress: Progress

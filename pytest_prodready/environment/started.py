@@ -143,10 +143,11 @@ class StartedApplication(ABC):
         """An instance for another database of the same server, still to be started; ended on leaving."""
         return self._beside(of_database(self._recipe.values, name))
 
-    def replaced_by(self, command: str, cwd: Path | None) -> None:
-        """Be started by another command, in another folder where one is given, from the next start on."""
+    def by_command(self, command: str, cwd: Path | None) -> AbstractContextManager[StartedApplication]:
+        """An instance by another command, in another folder where one is given; ended on leaving."""
         changes = {"command": command} | ({} if cwd is None else {"cwd": cwd})
-        self._recipe = replace(self._recipe, service=self._recipe.service.model_copy(update=changes))
+        service = self._recipe.service.model_copy(update=changes)
+        return self._beside({}, replace(self._recipe, service=service))
 
     def on_server(
         self, database: Database, values: Mapping[str, str] = MappingProxyType({})

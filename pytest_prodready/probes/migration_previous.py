@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pytest_prodready.environment.cache import Cache
-from pytest_prodready.environment.copies import Beside
 from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.environment import Environment
+from pytest_prodready.environment.roles import ApplicationRole
 from pytest_prodready.environment.rows import NotGenerated, generate
 from pytest_prodready.errors import ProdreadyError
 from pytest_prodready.probes.migration_runs import LONG_S
@@ -69,17 +69,17 @@ def side_by_side(environment: Environment, settings: Settings, progress: Progres
         try:
             _fill(beside.database, settings)
             progress("starting the previous code")
-            with environment.previous(beside):
-                return _asked(environment, beside, settings, tool, revision)
+            with environment.previous(beside) as previous:
+                return _asked(environment, previous, settings, tool, revision)
         except (NotGenerated, ProdreadyError) as error:
             return SideBySide(revision, doubt=f"the previous code can't be tried: {error.problem}")
 
 
 def _asked(
-    environment: Environment, beside: Beside, settings: Settings, tool: Tool, revision: str
+    environment: Environment, previous: ApplicationRole, settings: Settings, tool: Tool, revision: str
 ) -> SideBySide:
     requests = [*settings.traffic, *([settings.writes.create] if settings.writes else [])]
-    traffic = Traffic(beside.application.base_url, requests)
+    traffic = Traffic(previous.base_url, requests)
     try:
         before = _each(traffic, requests, environment.cache)
         with traffic.stream(requests, EVERY_S, DEADLINE_S) as answers:
