@@ -132,18 +132,17 @@ class Application(StartedApplication):
 
     def run_once(self, command: Command, within_s: float) -> Ran:
         """Run a command in its place, with nothing to read; what outlives the limit is ended."""
-        recipe, log = self._recipe, self._run.folder / f"{command.name}.log"
+        recipe = self._recipe
         words = recipe.words(command.text, self._port, command.source)
         mark = f"{self.name}-command-{next(COMMANDS)}"
         variables = {**recipe.environment(self._port), leftovers.INSTANCE: mark}
         began = time.monotonic()
         with Output() as output:
-            process = self._run.spawn(
-                words, env=variables, cwd=recipe.cwd, log=log, stdout=output.writing, stderr=output.writing
-            )
+            process = self._run.spawn(words, env=variables, cwd=recipe.cwd, log=output.writing)
             status, left = self._await(process, within_s, mark)
-        write_private(log, output.text())
-        return Ran(status, round(time.monotonic() - began, 3), output.text(), output.size, left)
+        seconds, printed = time.monotonic() - began, output.text()
+        write_private(self._run.folder / f"{command.name}.log", printed)
+        return Ran(status, round(seconds, 3), printed, output.size, left)
 
     def _await(self, process: subprocess.Popen[bytes], within_s: float, mark: str) -> tuple[int | None, int]:
         """The command's exit status, None when it had to be ended; and how many processes outlived it."""

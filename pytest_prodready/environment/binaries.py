@@ -38,6 +38,11 @@ class PostgresBinaries:
     origin: str
     env: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """All variables that its programs get; they speak English."""
+        return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", **self.env}
+
     def __str__(self) -> str:
         return f"PostgreSQL {self.version} ({self.origin})"
 

@@ -9,24 +9,24 @@ READ_BACK = 64 * 1024  # at first; more where the lines are long
 MOST_READ_BACK = 4 * 1024 * 1024
 
 
-def tail(file: Path, lines: int = 20, most: int = MOST_READ_BACK) -> str:
-    """The last lines of a log, of at most so many bytes; empty when there is none."""
+def tail(file: Path, lines: int = 20) -> str:
+    """The last lines of a log, of 4 MiB at most; empty when there is none."""
     try:
         with file.open("rb") as log:
-            text = _end(log, lines, most).decode(errors="replace")
+            text = _end(log, lines).decode(errors="replace")
     except OSError:
         return ""
     return "\n".join(text.splitlines()[-lines:])
 
 
-def _end(log: BinaryIO, lines: int, most: int) -> bytes:
+def _end(log: BinaryIO, lines: int) -> bytes:
     """As much of the end as holds so many lines, from the beginning of one."""
     size, length = log.seek(0, 2), READ_BACK
     while length < size:
         log.seek(size - length)
         # What is left of a line may end in half a password, which nobody would know as one.
         end = log.read(length).partition(b"\n")[2]
-        if end.count(b"\n") >= lines or length >= most:
+        if end.count(b"\n") >= lines or length >= MOST_READ_BACK:
             return end
         length *= 2
     log.seek(0)

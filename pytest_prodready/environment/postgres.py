@@ -136,7 +136,7 @@ class PostgresServer:
             give_to_server_user(conf)
             self._process = self._run.spawn(
                 [self.binary.folder / "postgres", "-D", self._layout.data, "-c", f"config_file={conf}"],
-                env=self._env(),
+                env=self.binary.environment,
                 cwd=self.folder,
                 log=self.log_file,
                 as_server=True,
@@ -280,9 +280,6 @@ class PostgresServer:
         """The settings that are this server's own."""
         archive = self._run.folder / RESTORING / TOOLS / ARCHIVE
         return {**self._layout.settings(), "archive_command": archive_command(str(archive))}
-
-    def _env(self) -> dict[str, str]:
-        return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", **self.binary.env}
 
     def _write_access(self) -> None:
         """Write who may come in, and how another server of this run does."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-
 from pytest_prodready.environment.certificates import Authority
 from pytest_prodready.environment.places import give_to_server_user
 from pytest_prodready.environment.postgres import PostgresServer
@@ -37,38 +35,19 @@ class StandbyServer(SecondServer):
         return {**super()._places(), **standby_settings(self._primary.followed_by(STANDBY))}
 
     def _copy(self) -> None:
-        program = self.binary.folder / "pg_basebackup"
-        if not program.exists():
-            raise ServerError(
-                "A standby needs pg_basebackup, which this PostgreSQL lacks.",
-                value=self.binary,
-                tried=[str(program)],
-                remedy="install PostgreSQL's client programs, or choose another by [postgres] bin",
-            )
-        copying = self._run.spawn(
-            [
-                program,
-                *("--pgdata", self._layout.data),
-                *("--dbname", self._primary.followed_by(STANDBY)),
-                *("--wal-method", "stream", "--checkpoint", "fast", "--no-sync"),
-                *("--create-slot", "--slot", STANDBY),
-            ],
-            env=self._env(),
-            cwd=self.folder,
-            log=self.log_file,
-            as_server=True,
+        copying = self.tools().run(
+            "pg_basebackup",
+            *("--pgdata", str(self._layout.data)),
+            *("--dbname", self._primary.followed_by(STANDBY)),
+            *("--wal-method", "stream", "--checkpoint", "fast", "--no-sync"),
+            *("--create-slot", "--slot", STANDBY),
+            within_s=COPIED_WITHIN_S,
         )
-        try:
-            status: int | None = copying.wait(COPIED_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            copying.kill()
-            status = None
-        if status != 0:
+        if copying.status != 0:
             raise ServerError(
                 "The primary's data could not be copied for a standby.",
-                value=f"pg_basebackup {'did not end' if status is None else f'ended with status {status}'}",
+                value=copying,
                 source=self._config.sources,
-                tried=[f"its last lines:\n{self.log_tail()}"],
                 remedy="the primary must allow it: wal_level replica, max_wal_senders of 3 or more,"
                 " a free replication slot",
             )

@@ -96,7 +96,7 @@ def _initdb(
         stdin=subprocess.DEVNULL,
         timeout=120,
         cwd=data,
-        env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", **binaries.env},
+        env=binaries.environment,
         **as_server_user(),
     )
 

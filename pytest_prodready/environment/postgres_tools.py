@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from psycopg.conninfo import make_conninfo
 
-from pytest_prodready.environment.logs import READ_BACK, tail
+from pytest_prodready.environment.logs import last_lines
 from pytest_prodready.environment.places import give_to_server_user
+from pytest_prodready.environment.ran import Output
 from pytest_prodready.environment.runs import Run
 from pytest_prodready.errors import ServerError
 
@@ -117,30 +118,23 @@ class LocalTools:
         """Run one of them to its end, or to the limit; raises ServerError where there is no such program."""
         if not self.has(program):
             raise lacking(program, self._binary)
-        log = Path(self.folder) / f"{program}.{time.monotonic_ns()}.log"
         began = time.monotonic()
-        process = self._run.spawn(
-            [self._binary.folder / program, *arguments],
-            env={
-                "PATH": os.environ.get("PATH", os.defpath),
-                "LC_ALL": "C",
-                **self._binary.env,
-                **variables,
-            },
-            cwd=Path(self.folder),
-            log=log,
-            as_server=True,
-        )
-        try:
-            status = _ended(process, log, began + within_s)
-            return ToolRan(
-                program, status, round(time.monotonic() - began, 3), tail(log, PRINTED_LINES, READ_BACK)
+        with Output() as output:
+            process = self._run.spawn(
+                [self._binary.folder / program, *arguments],
+                env={**self._binary.environment, **variables},
+                cwd=Path(self.folder),
+                log=output.writing,
+                as_server=True,
             )
-        finally:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            log.unlink(missing_ok=True)
+            try:
+                status = _ended(process, output, began + within_s)
+                seconds = round(time.monotonic() - began, 3)
+            finally:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        return ToolRan(program, status, seconds, last_lines(output.text(), PRINTED_LINES))
 
     def size(self, path: str) -> int:
         """The bytes of a file, or of all files in a folder; 0 where there is nothing."""
@@ -169,10 +163,10 @@ class LocalTools:
             Path(path).unlink(missing_ok=True)
 
 
-def _ended(process: subprocess.Popen[bytes], log: Path, deadline: float) -> int | None:
+def _ended(process: subprocess.Popen[bytes], output: Output, deadline: float) -> int | None:
     """Its status; None when it had to be ended."""
     while (status := process.poll()) is None:
-        if time.monotonic() > deadline or log.stat().st_size > MOST_PRINTED:
+        if time.monotonic() > deadline or output.size > MOST_PRINTED:
             return None
         time.sleep(POLL_S)
     return status

@@ -12,10 +12,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pytest_prodready.environment.leftovers import LABEL, end, identity, is_alive, remember
 from pytest_prodready.environment.locks import locked_file, try_lock
@@ -87,20 +87,22 @@ class Run:
         *,
         env: Mapping[str, str],
         cwd: Path,
-        log: Path,
+        log: Path | int,
         as_server: bool = False,
         **options: Any,
     ) -> subprocess.Popen[bytes]:
-        """Start a process that leads its own group, carries the run's label and is remembered."""
+        """Start a process that leads its own group, carries the run's label and is remembered.
+
+        What it prints goes to a file, or into a pipe's end.
+        """
         options.setdefault("stdin", subprocess.DEVNULL)
-        private = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        with os.fdopen(private, "ab") as output:
+        with nullcontext(log) if isinstance(log, int) else _private(log) as output:
             options.setdefault("stdout", output)
-            options.setdefault("stderr", output)
             process = subprocess.Popen(
                 [str(part) for part in command],
                 env={**env, LABEL: self.id},
                 cwd=cwd,
+                stderr=output,
                 start_new_session=True,
                 **(as_server_user() if as_server else {}),
                 **options,
@@ -145,6 +147,11 @@ def sweep() -> tuple[Swept, ...]:
                 _remove(folder)
                 swept.append(Swept(folder.name, processes, containers))
     return tuple(swept)
+
+
+def _private(log: Path) -> BinaryIO:
+    """A log to append to, for this user's eyes alone."""
+    return os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "ab")
 
 
 def close_pipes(process: subprocess.Popen[bytes]) -> None:
