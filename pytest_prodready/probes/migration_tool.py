@@ -102,9 +102,14 @@ def run_command(
     environment: Environment, beside: Beside, settings: MigrationSettings, key: str, text: str
 ) -> Ran:
     """Run the command of one key, with the variables of an instance for this database."""
-    command = Command(f"migration-{key}", text, f"[migration] {key}")
-    ran = environment.try_command(beside.application, command, settings.within_s, lambda _: None)
+    ran = _whole(environment, beside, settings, key, text)
     return replace(ran, printed=last_lines(ran.printed, KEPT_LINES))
+
+
+def _whole(environment: Environment, beside: Beside, settings: MigrationSettings, key: str, text: str) -> Ran:
+    """The same with all that it printed, where that is what it is run for."""
+    command = Command(f"migration-{key}", text, f"[migration] {key}")
+    return environment.try_command(beside.application, command, settings.within_s, lambda _: None)
 
 
 class Commands:
@@ -161,7 +166,8 @@ class Commands:
     def _listed(self) -> History:
         if self._settings.revisions is None:
             return History()
-        ran = self._run("revisions", self._settings.revisions, "listing the revisions")
+        self._progress("listing the revisions")
+        ran = _whole(self._environment, self._beside, self._settings, "revisions", self._settings.revisions)
         if not ran.succeeded:
             return History(doubt=f"the revisions could not be listed: the command {ran.ended}: {ran.telling}")
         return of_alembic(ran.printed) if self._settings.tool == "alembic" else of_list(ran.printed)

@@ -12,6 +12,7 @@ from pytest_prodready.findings import Verdict
 from pytest_prodready.probes.migration import round_trips
 from pytest_prodready.probes.migration_deploys import deploys
 from pytest_prodready.probes.migration_restore import way_back
+from pytest_prodready.probes.migration_tool import tool_for
 
 from .conftest import settings_of
 
@@ -38,6 +39,16 @@ def test_one_that_knows_revisions(environment: Environment) -> None:
     limits = settings.migration
     for check in (migration.downgrade_runs, migration.downgrade_undoes, migration.round_trip):
         assert check(seen, limits).verdict is Verdict.PASSED
+
+
+def test_one_with_many_revisions(environment: Environment) -> None:
+    """All that it lists are known, so that the newest ones begin where the older ones end."""
+    listing = "{python} -c \"print(*range(1, 41), sep='\\n')\""
+    settings = settings_of(upgrade=f"{TOOL} up {{revision}}", revisions=listing).migration
+    with environment.blank("many") as beside:
+        history = tool_for(environment, beside, settings, lambda _: None).history()
+    assert len(history.revisions) == 40
+    assert history.newest(25)[0] == ("15", "16")
 
 
 @pytest.mark.parametrize(
