@@ -14,6 +14,7 @@ from psycopg import sql
 from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.postgres_template import SUPERUSER
 from pytest_prodready.probes.health import wait_until
+from pytest_prodready.probes.log_marks import INCOMPLETE, log_with, mark
 from pytest_prodready.probes.plans import Missed
 from pytest_prodready.probes.server_log import (
     Entry,
@@ -52,7 +53,6 @@ LOGGED: Mapping[str, str | int] = {
 }
 PARAMETERS_SINCE = 16  # auto_explain tells them
 QUIET_WITHIN_S = 5.0
-LOGGED_WITHIN_S = 5.0
 COUNTERS = """
     SELECT d.datname, s.queryid, s.toplevel, min(s.query), sum(s.calls)::bigint
     FROM pg_stat_statements s
@@ -143,22 +143,10 @@ class Capture:
         marks, self._marked = self._marked, []
         if not marks:
             return ()
-        log = self._log_with(f"{marks[-1].mark} ends")
-        found = tuple(entries(log))
+        found = tuple(entries(log_with(self._server, f"{marks[-1].mark} ends")))
         runs = (as_run(each) for each in self._own(found) if each.query_id)
         named = frozenset(run.query_id for run in runs if run is not None and run.name)
         return tuple(self._read(marked, found, named) for marked in marks)
-
-    def _log_with(self, mark: str) -> str:
-        """The log, once it has come as far as this mark."""
-        seen = [""]
-
-        def told() -> bool:
-            seen[0] = self._server.log()
-            return mark in seen[0]
-
-        wait_until(time.monotonic() + LOGGED_WITHIN_S, told, every_s=0.05)
-        return seen[0]
 
     def _own(self, found: Iterable[Entry]) -> list[Entry]:
         """What the service did in this database."""
@@ -168,7 +156,7 @@ class Capture:
         texts = {key[1]: without_prepare(text) for key, (text, _) in marked.after.items()}
         inside = _between(found, marked.mark)
         if inside is None:
-            lost = Missed(marked.name, "", 0, "the server's log doesn't hold its beginning and end")
+            lost = Missed(marked.name, "", 0, INCOMPLETE)
             return Window(marked.name, marked.answer, (), (), (lost,), texts)
         own = self._own(inside)
         runs = tuple(run for each in own if (run := as_run(each)) is not None)
@@ -210,7 +198,7 @@ class Capture:
 
     def _mark(self, text: str) -> None:
         with self._database.admin(database="postgres") as admin:
-            admin.execute(f"DO $$ BEGIN RAISE LOG 'prodready: {text}'; END $$".encode())
+            mark(admin, text)
 
     def _counters(self) -> dict[Key, tuple[str, int]]:
         with self._database.admin(database="postgres") as admin:

@@ -9,18 +9,18 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from psycopg import sql
+
 from pytest_prodready.environment.postgres_template import SUPERUSER
 from pytest_prodready.environment.roles import PostgresRole
-from pytest_prodready.probes.health import wait_until
+from pytest_prodready.probes.log_marks import INCOMPLETE, log_with, mark
 from pytest_prodready.probes.migration_tables import DEMANDS, OURS, Connection, Demands
 from pytest_prodready.probes.server_log import Entry, as_run, entries
 
-LOGGED_WITHIN_S = 5.0
 TOLD = re.compile(r"prodready ddl (\{.*\})", re.DOTALL)
 TELL = f"""
 CREATE SCHEMA {OURS};
@@ -78,8 +78,9 @@ class Ddl:
 class Told:
     """What the server's log tells of a step."""
 
-    ddl: tuple[Ddl, ...]
-    statements: tuple[str, ...]  # of all its sessions, as they were sent
+    ddl: tuple[Ddl, ...] = ()
+    statements: tuple[str, ...] = ()  # of all its sessions, as they were sent
+    doubt: str = ""  # why it tells nothing
 
 
 class Telling:
@@ -92,33 +93,26 @@ class Telling:
     def switch_on(self, connection: Connection) -> None:
         """Define the event triggers, and log what is run from now on; `connection` is a superuser's."""
         connection.execute(TELL)
-        name = '"' + self._database.replace('"', '""') + '"'
+        name = sql.Identifier(self._database)
         for key, value in LOGGED.items():
-            connection.execute(f"ALTER DATABASE {name} SET {key} = '{value}'".encode())
+            query = sql.SQL("ALTER DATABASE {} SET {} = {}")
+            connection.execute(query.format(name, sql.Identifier(key), sql.Literal(value)))
         self._say("begins")
 
     def told(self) -> Told:
         """All of it since it was switched on."""
         self._say("ends")
-        text = self._log()
-        _, _, rest = text.partition(f"prodready: {self._mark} begins")
-        found = [each for each in entries(rest) if each.database == self._database]
+        _, begins, rest = log_with(self._server, f"{self._mark} ends").partition(f"{self._mark} begins")
+        text, ends, _ = rest.partition(f"{self._mark} ends")
+        if not begins or not ends:
+            return Told(doubt=INCOMPLETE)
+        found = [each for each in entries(text) if each.database == self._database]
         own = [each for each in found if each.user != SUPERUSER]
         return Told(tuple(_ddl(own)), tuple(_statements(own)))
 
-    def _log(self) -> str:
-        seen = [""]
-
-        def complete() -> bool:
-            seen[0] = self._server.log()
-            return f"prodready: {self._mark} ends" in seen[0]
-
-        wait_until(time.monotonic() + LOGGED_WITHIN_S, complete, every_s=0.05)
-        return seen[0]
-
     def _say(self, what: str) -> None:
         with self._server.connect("postgres") as admin:
-            admin.execute(f"DO $$ BEGIN RAISE LOG 'prodready: {self._mark} {what}'; END $$".encode())
+            mark(admin, f"{self._mark} {what}")
 
 
 def switch_off(connection: Connection) -> None:

@@ -71,11 +71,12 @@ def beside_traffic(
         ended = step()
         stack.close()
         after = stand(admin)
+    told, run = telling.told(), _as_run(ended, load, control, watch, before)
     return Worked(
-        run=replace(_as_run(ended, load, control, watch, before), open_s=round(waiting.held_s, 3)),
+        run=replace(run, open_s=round(waiting.held_s, 3), doubt=run.doubt or told.doubt),
         before=before,
         after=after,
-        told=telling.told(),
+        told=told,
         under=tuple(watch.seen.under.values()),
     )
 

@@ -76,10 +76,10 @@ class _Steps:
                 if not looked.ran.succeeded:
                     yield Step(revision, doubt=f"it {looked.ran.ended} on empty tables: {_last(looked.ran)}")
                     return
-                step = Step(revision, statements=looked.told.statements)
+                step = Step(revision, statements=looked.told.statements, doubt=looked.told.doubt)
                 if squawk is not None:
                     step = replace(step, remarks=self._remarks(squawk, looked.told))
-                yield self._on_rows(step, before, at, looked.touched)
+                yield step if step.doubt else self._on_rows(step, before, at, looked.touched)
 
     def _look(self, revision: str) -> Looked:
         """Run a step where nobody is, on tables as earlier steps have left them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_prodready.environment.postgres import PostgresServer
+from pytest_prodready.probes.migration_ddl import Telling
 from pytest_prodready.probes.migration_traffic import Defined
 from tests.services.migration_traffic.stepping import defined_by, safely, sql, worked
 
@@ -156,3 +157,8 @@ def test_meanwhile(stepped: PostgresServer, statements: list[str], expected: lis
     """What runs after the statement that took the lock, in the same transaction, runs under it."""
     found = of(stepped, *statements)
     assert [each.statement for each in found.meanwhile if each.seconds > 0.2] == expected
+
+
+def test_a_log_that_tells_nothing(stepped: PostgresServer) -> None:
+    """Where its beginning isn't in the log, that is a doubt, and not a step that does nothing."""
+    assert "beginning and end" in Telling(stepped, "postgres").told().doubt
