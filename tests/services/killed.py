@@ -1,4 +1,7 @@
-"""A kill -9 soon after a step of a measurement has begun: of the server, or of the process that measures."""
+"""A kill -9 soon after a step of a measurement has begun: of the server, or of the process that measures.
+
+A module with SETTINGS, and PROBES by step, imports the tests from here.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,12 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.environment.leftovers import of_run, runs
@@ -29,7 +33,6 @@ ROWS = "CREATE TABLE kept AS SELECT n AS id, 'word ' || n AS word FROM generate_
 
 Probe = Callable[[Environment, Settings, Callable[[str], None]], object]
 
-# A module with SETTINGS, and PROBES by step.
 OWNER = """
     import importlib, json, sys, tempfile
     from pathlib import Path
@@ -50,8 +53,24 @@ OWNER = """
 """
 
 
-def server_dies(environment: Environment, settings: Settings, step: str, probes: Mapping[str, Probe]) -> None:
-    """Kill the server in the middle of a step; started again it holds what it held, and nothing is left."""
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each test kills in each step."""
+    metafunc.parametrize("step", metafunc.module.PROBES)
+
+
+@pytest.fixture(scope="module")
+def environment(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Environment]:
+    """One server, that is killed again and again."""
+    started = Environment.start(request.module.SETTINGS, folder=tmp_path_factory.mktemp("target"))
+    tell(started, ROWS)
+    yield started
+    started.stop()
+
+
+def test_server_killed(step: str, environment: Environment, request: pytest.FixtureRequest) -> None:
+    """A server that dies in the middle of a step ends the measurement, and has lost nothing."""
     server, before, folders = server_of(environment), _held(environment), _folders(environment)
     killing: list[threading.Timer] = []
 
@@ -61,7 +80,7 @@ def server_dies(environment: Environment, settings: Settings, step: str, probes:
             killing[0].start()
 
     with suppress(ProdreadyError, psycopg.Error):
-        probes[step](environment, settings, kill_soon)
+        request.module.PROBES[step](environment, request.module.SETTINGS, kill_soon)
     assert killing, "it never came to that"
     killing[0].join()
     server.start()
@@ -72,10 +91,10 @@ def server_dies(environment: Environment, settings: Settings, step: str, probes:
     assert _folders(environment) == folders
 
 
-def owner_dies(module: str, step: str) -> None:
-    """Kill the process that measures in the middle of a step; the next sweep leaves nothing of its run."""
+def test_owner_killed(step: str, request: pytest.FixtureRequest) -> None:
+    """Of a gate that dies in the middle of a step nothing is left after the next sweep."""
     owner = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(OWNER), module, step],
+        [sys.executable, "-c", textwrap.dedent(OWNER), request.module.__name__, step],
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
-import pytest
+from collections.abc import Callable
 
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.probes import backup, backup_physical, backup_point_in_time, backup_rollback
 from pytest_prodready.probes.traffic import Traffic
 from pytest_prodready.settings import Settings
 from tests.services.environment.conftest import settings_of
-from tests.services.environment.standing import database_of, tell
-from tests.services.killed import ROWS, Probe, owner_dies, server_dies
+from tests.services.environment.standing import database_of
+from tests.services.killed import (
+    Probe,
+    environment,
+    pytest_generate_tests,
+    test_owner_killed,
+    test_server_killed,
+)
 
 SETTINGS = settings_of(
     postgres={"settings": {"archive_mode": "on", "archive_command": "cp %p /nonexistent/%f"}},
@@ -54,23 +58,4 @@ PROBES: dict[str, Probe] = {
     "comparing": dumped,
 }
 
-
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
-    """One server, that is killed again and again."""
-    started = Environment.start(SETTINGS, folder=tmp_path_factory.mktemp("target"))
-    tell(started, ROWS)
-    yield started
-    started.stop()
-
-
-@pytest.mark.parametrize("step", PROBES)
-def test_server_killed(step: str, environment: Environment) -> None:
-    """A server that dies in the middle of a step ends the measurement, and has lost nothing."""
-    server_dies(environment, SETTINGS, step, PROBES)
-
-
-@pytest.mark.parametrize("step", PROBES)
-def test_owner_killed(step: str) -> None:
-    """Of a gate that dies in the middle of a step nothing is left after the next sweep."""
-    owner_dies(__name__, step)
+__all__ = ["environment", "pytest_generate_tests", "test_owner_killed", "test_server_killed"]

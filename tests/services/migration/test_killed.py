@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from pytest_prodready.environment.environment import Environment
 from pytest_prodready.probes import migration, migration_deploys
-from tests.services.environment.standing import tell
-from tests.services.killed import ROWS, Probe, owner_dies, server_dies
+from tests.services.killed import (
+    Probe,
+    environment,
+    pytest_generate_tests,
+    test_owner_killed,
+    test_server_killed,
+)
 
 from .conftest import settings_of
 
@@ -22,23 +23,4 @@ PROBES: dict[str, Probe] = {
     "failing, and run again": migration_deploys.deploys,
 }
 
-
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
-    """One server, that is killed again and again."""
-    started = Environment.start(SETTINGS, folder=tmp_path_factory.mktemp("target"))
-    tell(started, ROWS)
-    yield started
-    started.stop()
-
-
-@pytest.mark.parametrize("step", PROBES)
-def test_server_killed(step: str, environment: Environment) -> None:
-    """A server that dies in the middle of a step ends the measurement, and has lost nothing."""
-    server_dies(environment, SETTINGS, step, PROBES)
-
-
-@pytest.mark.parametrize("step", PROBES)
-def test_owner_killed(step: str) -> None:
-    """Of a gate that dies in the middle of a step nothing is left after the next sweep."""
-    owner_dies(__name__, step)
+__all__ = ["environment", "pytest_generate_tests", "test_owner_killed", "test_server_killed"]
