@@ -6,7 +6,9 @@ from typing import Any
 
 import psycopg
 
+from pytest_prodready.probes.contents_queries import NAME
 from pytest_prodready.probes.schema import Thing
+from pytest_prodready.probes.schema_sql import ours
 
 # Those that own something, were granted something or have settings here, and all that are tied to them.
 CONCERNED = """
@@ -61,16 +63,14 @@ PROPERTIES = """
     ) known (property, value) WHERE d.datname = current_database()
 """  # noqa: E501
 SEES_PASSWORDS = "SELECT has_table_privilege('pg_authid', 'SELECT')"
-UNANALYZED = """
-    SELECT format('%I.%I', n.nspname, c.relname)
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'm') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-      AND c.relpersistence <> 't' AND pg_relation_size(c.oid) > 0
+UNANALYZED = f"""
+    SELECT {NAME} FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'm') AND {ours("n")} AND c.relpersistence <> 't' AND pg_relation_size(c.oid) > 0
       AND NOT EXISTS (SELECT FROM pg_statistic s WHERE s.starelid = c.oid)
       AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
                   AND a.attstattarget IS DISTINCT FROM 0)
     ORDER BY 1
-"""
+"""  # noqa: S608
 
 
 def cluster(connection: psycopg.Connection[Any], role: str) -> tuple[Thing, ...]:
@@ -85,6 +85,4 @@ def cluster(connection: psycopg.Connection[Any], role: str) -> tuple[Thing, ...]
 
 def unanalyzed(connection: psycopg.Connection[Any]) -> tuple[str, ...]:
     """Tables and materialized views with rows, of which the planner has no statistics."""
-    return tuple(
-        name.removeprefix("public.") for (name,) in connection.execute(UNANALYZED.replace("%%", "%").encode())
-    )
+    return tuple(name for (name,) in connection.execute(UNANALYZED.encode()))

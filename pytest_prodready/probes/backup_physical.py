@@ -13,16 +13,15 @@ from pytest_prodready.errors import ServerError
 from pytest_prodready.probes.backup_archiving import Archiving, archiving
 from pytest_prodready.probes.contents import Contents, contents
 from pytest_prodready.probes.contents_differences import content_differences
+from pytest_prodready.probes.contents_queries import NAME
 
 INCREMENTAL_SINCE = 17  # PostgreSQL
 NEEDED = ("pg_basebackup", "pg_verifybackup")
 BASE, LATER, COMBINED = "base", "incremental", "combined"
 SHOWN = 20
-UNLOGGED = """
-    SELECT CASE n.nspname WHEN 'public' THEN quote_ident(c.relname)
-           ELSE quote_ident(n.nspname) || '.' || quote_ident(c.relname) END
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relpersistence = 'u'
-"""
+UNLOGGED = f"""
+    SELECT {NAME} FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relpersistence = 'u'
+"""  # noqa: S608
 
 Progress = Callable[[str], None]
 
@@ -131,6 +130,6 @@ def held(database: Database) -> Contents:
 def differences(before: Contents, after: Contents, source: Database) -> tuple[str, ...]:
     """What a restored server's database holds differently; nobody expects a backup of what is unlogged."""
     with source.admin() as admin:
-        unlogged = {str(name) for (name,) in admin.execute(UNLOGGED)}
+        unlogged = {str(name) for (name,) in admin.execute(UNLOGGED.encode())}
     found = [each for each in content_differences(before, after) if each.name not in unlogged]
     return tuple(map(str, found[:SHOWN]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pytest_prodready.probes.schema_sql import no_member, ours
+
 # Types whose own hash is equal only for values that are equal in every bit that a dump carries. Others are
 # hashed as text: an enum's hash is that of its OID, citext's that of its lower case, 1.0 hashes like 1.00.
 EXACT = (
@@ -31,10 +33,8 @@ EXACT = (
     "varchar",
 )
 
-_OURS = "n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND c.relpersistence <> 't'"
-_MEMBER = (
-    "SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'"
-)
+_OURS = f"{ours('n')} AND c.relpersistence <> 't'"
+_NO_MEMBER = no_member("pg_class", "c.oid")
 _NAME = (
     "CASE {n}.nspname WHEN 'public' THEN quote_ident({c}.relname)"
     " ELSE quote_ident({n}.nspname) || '.' || quote_ident({c}.relname) END"
@@ -73,7 +73,7 @@ TABLES = f"""
         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
           AND to_jsonb(a) ->> 'attgenerated' IS DISTINCT FROM 'v'
     ) columns
-    WHERE c.relkind IN ('r', 'm') AND {_OURS} AND (NOT EXISTS ({_MEMBER}) OR configured.condition IS NOT NULL)
+    WHERE c.relkind IN ('r', 'm') AND {_OURS} AND ({_NO_MEMBER} OR configured.condition IS NOT NULL)
     ORDER BY 1, 2
 """  # noqa: S608
 
@@ -96,7 +96,7 @@ SEQUENCES = f"""
         JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = u.number
         WHERE u.sequence = c.oid AND a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype))
     FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE {_OURS} AND NOT EXISTS ({_MEMBER}) ORDER BY 1
+    WHERE {_OURS} AND {_NO_MEMBER} ORDER BY 1
 """  # noqa: S608
 
 # By pages, because an object may be larger than memory. Zeros that nobody wrote and those that a restore has
