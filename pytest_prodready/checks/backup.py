@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from pytest_prodready.catalogue import RULES
-from pytest_prodready.checks.backup_words import ended, said
+from pytest_prodready.checks.backup_words import NO_ROW, ended, passed, said
 from pytest_prodready.checks.explain_index_words import counted, listed, megabytes
 from pytest_prodready.checks.failover_words import seconds
 from pytest_prodready.findings import Finding
@@ -61,7 +61,7 @@ def dump_succeeds(seen: BackupRun, limits: BackupSettings) -> Finding:
         f"{_names(seen.backup)}: {counted(source.tables, 'table')} with {counted(source.rows, 'row')}"
         f" in {megabytes(seen.backup_bytes)}, within {seconds(seen.backup_s)}"
     )
-    return rule.passed(summary, **details)
+    return passed(rule, seen, summary, **details)
 
 
 def restore_succeeds(seen: BackupRun, limits: BackupSettings) -> Finding:
@@ -85,7 +85,7 @@ def restore_succeeds(seen: BackupRun, limits: BackupSettings) -> Finding:
     if seen.compared is None:
         return rule.failed(f"{last.name} ended with status 0, but {seen.why_not}", **details)
     summary = f"{_names(seen.restore)} on a fresh server, within {seconds(seen.restore_s)}"
-    return rule.passed(summary, **details)
+    return passed(rule, seen, summary, **details)
 
 
 def damage_is_found(seen: Controls, run: BackupRun) -> Finding:
@@ -103,6 +103,8 @@ def damage_is_found(seen: Controls, run: BackupRun) -> Finding:
     missed = [control.backup for control in seen.tried if not control.found_by]
     if missed:
         return rule.failed(f"restored as if it were whole: {listed(missed)}", limit=limit)
+    if run.by == "commands" and run.halved is None and not run.source.rows:
+        return rule.inconclusive(NO_ROW, limit=limit)
     found = ", ".join(f"{control.backup} by {_finder(control.found_by)}" for control in seen.tried)
     own = "; half of the backup was not taken for a whole one" if run.halved is not None else ""
     return rule.passed(f"found: {found}{own}", limit=limit)

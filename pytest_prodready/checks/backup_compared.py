@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from pytest_prodready.catalogue import RULES
-from pytest_prodready.checks.backup_words import not_compared, things, told
+from pytest_prodready.checks.backup_words import NO_ROW, not_compared, passed, things, told
 from pytest_prodready.checks.explain_index_words import counted, listed
 from pytest_prodready.findings import Finding
 from pytest_prodready.probes.backup_facts import BackupRun
@@ -24,7 +24,7 @@ def rows_equal(seen: BackupRun) -> Finding:
         return no
     source, moved = seen.source, _moved(seen)
     if not source.rows:
-        return rule.inconclusive("no table has any row, so nothing can be compared", limit=limit)
+        return rule.inconclusive(NO_ROW, limit=limit)
     if found := _contents(seen, "table"):
         summary = f"{len(found)} of {counted(source.tables, 'table')} differ: {_listed(found)}{moved}"
         return rule.failed(summary, limit=limit)
@@ -67,7 +67,7 @@ def schema_equal(seen: BackupRun) -> Finding:
     number = counted(seen.source.things, "thing")
     if found:
         return rule.failed(f"{len(found)} of {number} of the catalogue differ: {told(found)}", limit=limit)
-    return rule.passed(f"{number} of the catalogue, all the same", limit=limit)
+    return passed(rule, seen, f"{number} of the catalogue, all the same", limit=limit)
 
 
 def roles_and_grants(seen: BackupRun) -> Finding:
@@ -83,7 +83,8 @@ def roles_and_grants(seen: BackupRun) -> Finding:
     if found:
         return rule.failed(f"{counted(len(found), 'difference')}: {told(found)}{there}", limit=limit)
     words = counted(seen.source.roles, "role")
-    return rule.passed(f"{words} with memberships, owners and grants, the same as before{there}", limit=limit)
+    summary = f"{words} with memberships, owners and grants, the same as before{there}"
+    return passed(rule, seen, summary, limit=limit)
 
 
 def settings_kept(seen: BackupRun) -> Finding:
@@ -99,9 +100,8 @@ def settings_kept(seen: BackupRun) -> Finding:
     if found:
         return rule.failed(told(found), limit=limit, change=_set_again(found))
     words = things(seen.source.settings, "setting", "no setting")
-    return rule.passed(
-        f"{words} of the database or its roles{', kept' if seen.source.settings else ''}", limit=limit
-    )
+    kept = ", kept" if seen.source.settings else ""
+    return passed(rule, seen, f"{words} of the database or its roles{kept}", limit=limit)
 
 
 def statistics_present(seen: BackupRun) -> Finding:
@@ -112,6 +112,8 @@ def statistics_present(seen: BackupRun) -> Finding:
     assert seen.compared is not None
     if names := seen.compared.unanalyzed:
         return rule.failed(f"{counted(len(names), 'table')} without statistics: {listed(names)}", limit=limit)
+    if not seen.source.rows:
+        return rule.inconclusive(NO_ROW, limit=limit)
     return rule.passed("each table with rows has statistics", limit=limit)
 
 
@@ -122,7 +124,7 @@ def _none_differs(rule_id: str, seen: BackupRun, kind: Kind, limit: str, words: 
         return no
     if found := _contents(seen, kind):
         return rule.failed(_listed(found), limit=limit)
-    return rule.passed(words, limit=limit)
+    return passed(rule, seen, words, limit=limit)
 
 
 def _contents(seen: BackupRun, kind: Kind) -> list[ContentDifference]:

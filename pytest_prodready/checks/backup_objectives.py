@@ -69,7 +69,7 @@ def rto(seen: RestoreTimes, limits: BackupSettings) -> Finding:
         f"{_restores(seen)}: {line.per_gb_s:.0f} s per GB on this machine, so {limits.database_gb:g} GB take"
         f" about {_long(likely)} ({_long(least)} to {_long(most)})"
     )
-    if most <= limits.rto_s:
+    if most <= limits.rto_s and line.per_gb_s > 0:
         return rule.passed(summary, **details)
     if least > limits.rto_s:
         return rule.failed(summary, **details)

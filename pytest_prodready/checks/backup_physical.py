@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pytest_prodready.catalogue import RULES
+from pytest_prodready.checks.backup_words import NO_ROW
 from pytest_prodready.environment.postgres_tools import ToolRan
 from pytest_prodready.findings import Finding, Rule
 from pytest_prodready.probes.backup_archiving import Durability
@@ -53,8 +54,8 @@ def restored_is_sound(seen: PhysicalBackup) -> Finding:
         return rule.unverified(f"not tried: PostgreSQL {seen.server} has no pg_amcheck here (since 14)")
     if seen.soundness.status == DAMAGED:
         return rule.failed(f"the restored database is damaged: {listed(_complaints(seen.soundness))}")
-    if seen.soundness.status != SOUND:
-        return rule.inconclusive(said(seen.soundness))
+    if seen.soundness.status != SOUND or not seen.rows:
+        return rule.inconclusive(NO_ROW if seen.soundness.status == SOUND else said(seen.soundness))
     return rule.passed(
         f"{seen.tables} tables and their B-tree indexes read in {seen.soundness.seconds:.1f} s, all agree"
     )
@@ -113,9 +114,9 @@ def _doubt(seen: PhysicalBackup) -> str:
     """Why nothing can be told of a backup in which nothing is wrong; empty when it can."""
     if seen.changed:
         return f"the database changed while the service was at rest: {seen.changed[0]}"
-    if seen.control is None or seen.control.status == 0:
+    if seen.control is None or not seen.control.status:  # 0, or none in time
         return f"a byte of {seen.flipped} was flipped, and the verification noticed nothing"
-    return ""
+    return "" if seen.rows else NO_ROW
 
 
 def _taken(seen: PhysicalBackup) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_prodready.catalogue import RULES
-from pytest_prodready.checks.backup_words import ended, shortened, told
+from pytest_prodready.checks.backup_words import NO_ROW, ended, shortened, told
 from pytest_prodready.checks.explain_index_words import counted, listed
 from pytest_prodready.findings import Finding
 from pytest_prodready.probes.backup_facts import Compared, Step
@@ -21,6 +21,8 @@ def rollback_plan(seen: RollbackPlan, limits: BackupSettings) -> Finding:
         return rule.inconclusive(doubt, limit=LIMIT)
     if wrong := _wrong(seen, limits):
         return rule.failed(wrong, limit=LIMIT)
+    if not seen.rows:
+        return rule.inconclusive(NO_ROW, limit=LIMIT)
     start = f" from {seen.revision}" if seen.revision else ""
     again = " and was migrated again" if seen.again else ""
     summary = (

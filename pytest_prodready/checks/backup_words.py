@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from pytest_prodready.checks.explain_index_words import counted, listed, megabytes
 from pytest_prodready.findings import Finding, Rule
@@ -11,11 +12,18 @@ from pytest_prodready.probes.schema import SchemaDifference
 
 MUCH = 1024 * 1024  # bytes printed
 LONGEST = 200  # of a line that a program printed
+NOTHING = "the database is empty, so that nothing can be lost; were its migrations run?"
+NO_ROW = "no table has any row, so nothing can be compared"
 
 
 def not_compared(rule: Rule, seen: BackupRun, limit: str) -> Finding | None:
     """The finding where there is no restored database to look at."""
     return None if seen.compared is not None else rule.inconclusive(seen.why_not, limit=limit)
+
+
+def passed(rule: Rule, seen: BackupRun, summary: str, **details: Any) -> Finding:
+    """The rule holds, unless there was nothing that it could hold for."""
+    return rule.inconclusive(NOTHING, **details) if seen.source.empty else rule.passed(summary, **details)
 
 
 def ended(step: Step, within_s: float) -> str:

@@ -42,6 +42,11 @@ class Source:
     settings: int
     bytes: int  # of the database on disk
 
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing that a backup could lose."""
+        return not (self.tables or self.sequences or self.views or self.large_objects)
+
 
 @dataclass(frozen=True, slots=True)
 class Compared:

@@ -47,6 +47,7 @@ class RollbackPlan:
 
     staged: tuple[Step, ...]  # how the second server got the service's data
     answers: tuple[Answer, ...] = ()  # to the declared requests, before
+    rows: int = 0  # in all tables, before
     backup: tuple[Step, ...] = ()
     migration: tuple[str, ...] = ()  # what the migration did before it failed
     noticed: tuple[str, ...] = ()  # what the failed migration left otherwise than it was
@@ -105,7 +106,7 @@ class _Plan:
             return replace(seen, why_not="the copy went neither back by a revision nor to the newest again")
         before = self._held()
         self._progress("rollback plan: backing up, and migrating")
-        seen = replace(seen, backup=self._made())
+        seen = replace(seen, rows=before.contents.rows, backup=self._made())
         if seen.backup[-1].failed:
             return seen
         self._revision.go_on()

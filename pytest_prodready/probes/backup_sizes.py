@@ -57,8 +57,11 @@ def restore_times(
 ) -> RestoreTimes:
     """Fill the schema on a server of ours to each size, and restore each several times."""
     limits = settings.backup
+    shares = _proportions(database, settings.explain.rows)
+    if not shares:
+        return RestoreTimes(limits.jobs, why_not="the database has no table that could be filled")
     with environment.empty_server("sizes") as server:
-        growing = _Growing(server, limits, _proportions(database, settings.explain.rows))
+        growing = _Growing(server, limits, shares)
         if why_not := growing.begin(database):
             return RestoreTimes(limits.jobs, why_not=why_not)
         try:

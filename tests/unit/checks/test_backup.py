@@ -24,6 +24,7 @@ PASSED, FAILED, INCONCLUSIVE = Verdict.PASSED, Verdict.FAILED, Verdict.INCONCLUS
 LIMITS = BackupSettings(within_s=60)
 DUMPED, RESTORED = Step("pg_dump", 0, 1.5), Step("pg_restore", 0, 2.5)
 SOURCE = Source(5, 2_000, 4, 1, 2, 90, 3, 2, 9_000_000)
+NOTHING = Source(0, 0, 0, 0, 0, 1, 1, 0, 7_000_000)
 EMPTY = replace(SOURCE, rows=0, sequences=0, views=0, large_objects=0, settings=0)
 SEEN = BackupRun(
     "gate",
@@ -73,6 +74,7 @@ def holds(finding: Finding, verdict: Verdict, says: str) -> None:
     ("seen", "verdict", "says"),
     [
         (SEEN, PASSED, "pg_dump: 5 tables with 2,000 rows in 2.9 MB, within 1.5 s"),
+        (replace(SEEN, source=NOTHING), INCONCLUSIVE, "the database is empty"),
         (replace(NOT_MADE, backup=(ended(1, "a\nb"),)), FAILED, "[backup] restore ended with status 1: b"),
         (replace(NOT_MADE, backup=(ended(1),)), FAILED, "ended with status 1, and printed nothing"),
         (replace(NOT_MADE, backup=(ended(-9),)), FAILED, "ended with signal 9"),
@@ -97,6 +99,7 @@ def test_dump_succeeds(seen: BackupRun, verdict: Verdict, says: str) -> None:
     ("seen", "verdict", "says"),
     [
         (SEEN, PASSED, "pg_restore on a fresh server, within 2.5 s"),
+        (replace(SEEN, source=NOTHING), INCONCLUSIVE, "the database is empty"),
         (NOT_MADE, INCONCLUSIVE, "there is no backup"),
         (replace(SEEN, restore=(ended(1, "x", "ERROR: y"),)), FAILED, "ended with status 1: ERROR: y"),
         (replace(SEEN, restore=(ended(None),), compared=None), FAILED, "did not end within 60 s"),
@@ -163,6 +166,7 @@ BEHIND = ContentDifference("sequence", "jobs_id_seq", "changed", "next 501", "ne
     ("seen", "verdict", "says"),
     [
         (SEEN, PASSED, "4 sequences, none behind"),
+        (replace(SEEN, source=NOTHING), INCONCLUSIVE, "the database is empty"),
         (NOT_MADE, INCONCLUSIVE, "there is no backup"),
         (replace(SEEN, source=EMPTY), PASSED, "no sequence, none behind"),
         (
@@ -184,6 +188,7 @@ NOT_POPULATED = ContentDifference("materialized view", "stats", "changed", "9 ro
     ("seen", "verdict", "says"),
     [
         (SEEN, PASSED, "1 materialized view, populated"),
+        (replace(SEEN, source=NOTHING), INCONCLUSIVE, "the database is empty"),
         (NOT_MADE, INCONCLUSIVE, "there is no backup"),
         (replace(SEEN, source=EMPTY), PASSED, "no materialized view with rows"),
         (with_contents(NOT_POPULATED), FAILED, "stats: 9 rows before, not populated after"),
@@ -201,6 +206,7 @@ LOST_OBJECTS = ContentDifference("large objects", "large objects", "missing", "2
     ("seen", "verdict", "says"),
     [
         (SEEN, PASSED, "2 large objects, the same"),
+        (replace(SEEN, source=NOTHING), INCONCLUSIVE, "the database is empty"),
         (NOT_MADE, INCONCLUSIVE, "there is no backup"),
         (replace(SEEN, source=EMPTY), PASSED, "no large object"),
         (with_contents(LOST_OBJECTS), FAILED, "large objects is missing (2 of 9 bytes)"),
@@ -226,6 +232,7 @@ COLLATION = SchemaDifference("database", "collation", "changed", "de_DE", "C")
     ("seen", "verdict", "says"),
     [
         (SEEN, PASSED, "90 things of the catalogue, all the same"),
+        (replace(SEEN, source=NOTHING), INCONCLUSIVE, "the database is empty"),
         (NOT_MADE, INCONCLUSIVE, "there is no backup"),
         (
             with_schema(NO_INDEX),
@@ -244,6 +251,8 @@ def test_schema_equal(seen: BackupRun, verdict: Verdict, says: str) -> None:
     ("seen", "verdict", "says"),
     [
         (SEEN, PASSED, "3 roles with memberships, owners and grants, the same as before"),
+        (replace(SEEN, source=NOTHING), INCONCLUSIVE, "the database is empty"),
+        (with_cluster(NO_ROLE, source=NOTHING), FAILED, "missing: role app"),
         (replace(SEEN, provisioned=("app",)), PASSED, "(app had to be there before)"),
         (NOT_MADE, INCONCLUSIVE, "there is no backup"),
         (
@@ -269,6 +278,7 @@ def test_roles_and_grants(seen: BackupRun, verdict: Verdict, says: str) -> None:
     ("seen", "verdict", "says"),
     [
         (SEEN, PASSED, "2 settings of the database or its roles, kept"),
+        (replace(SEEN, source=NOTHING), INCONCLUSIVE, "the database is empty"),
         (replace(SEEN, source=EMPTY), PASSED, "no setting of the database or its roles"),
         (NOT_MADE, INCONCLUSIVE, "there is no backup"),
         (with_schema(NO_SETTING), FAILED, "missing: setting statement_timeout"),
@@ -286,6 +296,7 @@ def test_settings_kept(seen: BackupRun, verdict: Verdict, says: str) -> None:
     ("seen", "verdict", "says"),
     [
         (SEEN, PASSED, "each table with rows has statistics"),
+        (replace(SEEN, source=EMPTY), INCONCLUSIVE, "no table has any row"),
         (NOT_MADE, INCONCLUSIVE, "there is no backup"),
         (replace(SEEN, compared=Compared(unanalyzed=("jobs",))), FAILED, "1 table without statistics: jobs"),
     ],
@@ -310,6 +321,7 @@ CONTROLS = Controls(True, FOUND)
             FAILED,
             "restored as if it were whole: a byte",
         ),
+        (CONTROLS, by_commands(source=EMPTY), INCONCLUSIVE, "no table has any row"),
         (CONTROLS, by_commands(halved=Halved(RESTORED, noticed=True)), PASSED, "not taken for a whole one"),
         (CONTROLS, by_commands(halved=Halved(RESTORED, noticed=False)), FAILED, "reads something else"),
     ],
@@ -360,6 +372,7 @@ def restores(*pairs: tuple[int, float]) -> RestoreTimes:
 
 
 STEADY = restores((10, 1.2), (20, 1.4), (30, 1.6), (10, 1.21), (20, 1.41), (30, 1.59))
+FALLING = restores((10, 1.6), (20, 1.4), (30, 1.2), (10, 1.59), (20, 1.41), (30, 1.21))
 WILD = restores((10, 0.5), (20, 3.0), (30, 1.0), (10, 2.5), (20, 0.5), (30, 2.0))
 IN_AN_HOUR = BackupSettings(rto_s=3600, database_gb=50)
 
@@ -369,6 +382,7 @@ IN_AN_HOUR = BackupSettings(rto_s=3600, database_gb=50)
     [
         (STEADY, IN_AN_HOUR, PASSED, "20 s per GB on this machine, so 50 GB take about 16 min"),
         (STEADY, BackupSettings(rto_s=60, database_gb=50), FAILED, "6 restores of 10 to 30 MB by 2 jobs"),
+        (FALLING, IN_AN_HOUR, INCONCLUSIVE, "too uncertain to tell"),
         (WILD, BackupSettings(rto_s=900, database_gb=50), INCONCLUSIVE, "too uncertain to tell"),
         (restores((10, 1.0), (10, 1.1), (10, 1.0), (10, 1.2)), IN_AN_HOUR, INCONCLUSIVE, "all of one size"),
         (restores((10, 1.0), (20, 1.1)), IN_AN_HOUR, INCONCLUSIVE, "too few"),

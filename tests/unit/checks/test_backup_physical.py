@@ -105,6 +105,8 @@ def test_durable(seen: Durability, verdict: Verdict, part: str) -> None:
         ),
         ({"control": WELL}, Verdict.INCONCLUSIVE, "noticed nothing"),
         ({"control": None}, Verdict.INCONCLUSIVE, "noticed nothing"),
+        ({"control": ENDED}, Verdict.INCONCLUSIVE, "noticed nothing"),
+        ({"rows": 0}, Verdict.INCONCLUSIVE, "no table has any row"),
     ],
 )
 def test_base_backup(changes: dict[str, Any], verdict: Verdict, part: str) -> None:
@@ -118,6 +120,7 @@ def test_base_backup(changes: dict[str, Any], verdict: Verdict, part: str) -> No
     ("changes", "verdict", "part"),
     [
         ({}, Verdict.PASSED, "5 tables and their B-tree indexes"),
+        ({"rows": 0}, Verdict.INCONCLUSIVE, "no table has any row"),
         ({"soundness": DAMAGE}, Verdict.FAILED, 'heap tuple (0,1) from table "jobs" lacks matching'),
         ({"soundness": FAILED}, Verdict.INCONCLUSIVE, "pg_x ended with status 1"),
         ({"soundness": ENDED}, Verdict.INCONCLUSIVE, "had not ended"),

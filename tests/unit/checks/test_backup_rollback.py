@@ -32,6 +32,7 @@ def plan(**changes: Any) -> RollbackPlan:
     seen = RollbackPlan(
         staged=DONE,
         answers=WELL,
+        rows=3,
         backup=DONE,
         migration=("TRUNCATE jobs CASCADE",),
         noticed=("jobs: 3 rows before, 0 after",),
@@ -62,6 +63,8 @@ def plan(**changes: Any) -> RollbackPlan:
             "before any migration, on a copy of the database, list got 500",
         ),
         ({"answers": ()}, Verdict.INCONCLUSIVE, "asked nothing"),
+        ({"rows": 0}, Verdict.INCONCLUSIVE, "no table has any row"),
+        ({"rows": 0, "restore": BROKEN}, Verdict.FAILED, "over a failed migration"),
         ({"noticed": ()}, Verdict.INCONCLUSIVE, "leaves nothing here that could be noticed"),
         ({"backup": BROKEN, "noticed": ()}, Verdict.FAILED, "no backup to go back to: pg_restore ended with"),
         ({"restore": BROKEN}, Verdict.FAILED, "over a failed migration: pg_restore ended with status 1"),
