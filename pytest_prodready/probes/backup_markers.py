@@ -6,7 +6,10 @@ import secrets
 import time
 from dataclasses import dataclass
 
+import psycopg
+
 from pytest_prodready.environment.database import Database
+from pytest_prodready.environment.waiting import comes_true
 from pytest_prodready.probes.backup_facts import Markers
 from pytest_prodready.probes.drill_rows import rows_with
 from pytest_prodready.probes.traffic import Traffic
@@ -42,8 +45,11 @@ def written(traffic: Traffic, writes: WritesSettings, database: Database) -> Wri
             refusal = str(answer.status or answer.error)
     if not tokens:
         return Written(prefix, (), (), f"no write was acknowledged: {refusal}")
-    if not _settled(database, prefix, len(tokens)):
-        return Written(prefix, (), (), "acknowledged writes can't be found in the service's own database")
+    try:
+        if not comes_true(lambda: len(rows_with(database, prefix)) >= len(tokens), SETTLE_S, POLL_S):
+            return Written(prefix, (), (), "acknowledged writes can't be found in the service's own database")
+    except psycopg.Error as error:
+        return Written(prefix, (), (), f"the service's own database can't be searched for writes: {error}")
     return Written(prefix, tuple(tokens), tuple(times))
 
 
@@ -51,17 +57,11 @@ def recovered(known: Written, restored: Database, began: float) -> Markers:
     """How many of the writes are in the restored database; `began` is when its backup did (monotonic)."""
     if known.unusable:
         return Markers(0, 0, 0.0, unusable=known.unusable)
-    found = rows_with(restored, known.prefix)
+    try:
+        found = rows_with(restored, known.prefix)
+    except psycopg.Error as error:
+        return Markers(0, 0, 0.0, unusable=f"the restored database can't be searched for writes: {error}")
     there = [at for token, at in zip(known.tokens, known.acknowledged_at, strict=True) if token in found]
     lost = [token for token in known.tokens if token not in found]
     age = began - (there[-1] if there else known.acknowledged_at[0])
     return Markers(len(known.tokens), len(there), round(age, 3), lost[0] if lost else "")
-
-
-def _settled(database: Database, prefix: str, count: int) -> bool:
-    deadline = time.monotonic() + SETTLE_S
-    while len(rows_with(database, prefix)) < count:
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(POLL_S)
-    return True

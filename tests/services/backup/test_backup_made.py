@@ -12,9 +12,11 @@ from pytest_prodready.environment.capabilities import configured
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.environment.postgres import PostgresServer
 from pytest_prodready.findings import Capability
+from pytest_prodready.probes import drill_rows
 from pytest_prodready.probes.backup import backup_made
 from pytest_prodready.probes.backup_controls import damaged_backups
 from pytest_prodready.probes.backup_facts import BackupRun, Compared
+from pytest_prodready.probes.backup_markers import Written, recovered
 from pytest_prodready.probes.backup_sizes import restore_times
 from pytest_prodready.probes.traffic import Traffic
 from pytest_prodready.settings import Settings
@@ -135,6 +137,20 @@ def test_commands_with_a_superuser(environment: Environment) -> None:
     assert run.halved is not None
     assert run.halved.noticed
     assert run.moved == ()
+
+
+def test_writes_that_nobody_can_look_for(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database too large to be searched for writes says nothing of them, and is no failed restore."""
+    monkeypatch.setattr(drill_rows, "WITHIN_S", 0.001)
+    database = environment.database
+    assert database is not None
+    with database.admin() as admin:
+        admin.execute("CREATE TABLE large AS SELECT n, md5(n::text) FROM generate_series(1, 100000) n")
+        try:
+            seen = recovered(Written("prodreadyx", ("prodreadyx00000",), (1.0,)), database, 2.0)
+        finally:
+            admin.execute("DROP TABLE large")
+    assert seen.unusable.startswith("the restored database can't be searched for writes: canceling statement")
 
 
 @pytest.mark.parametrize(
