@@ -8,7 +8,7 @@ from typing import Any
 
 MARK, NO_MARK = "▸ ", "  "
 LONGEST = 40  # lines of a plan on the terminal
-BASELINES = ("plan_baseline", "plan_baseline_kept")  # the measurements that hold it
+PLANS = "plans"  # the evidence of the explain suite's rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ def tree_lines(tree: Tree, longest: int = LONGEST) -> list[str]:
 
 def written(evidence: Mapping[str, Any]) -> list[str]:
     """What this run has changed in the baseline file, a line for each statement."""
-    parts = (evidence[name] for name in BASELINES if isinstance(evidence.get(name), Mapping))
-    return [str(line) for part in parts for line in part.get("written", ())]
+    plans = evidence.get(PLANS)
+    return [str(line) for line in plans.get("written", ())] if isinstance(plans, Mapping) else []
 
 
 def _cut(lines: list[str], longest: int) -> list[str]:

@@ -16,6 +16,7 @@ from pytest_prodready.fixtures.plan_file import read, written
 from pytest_prodready.probes.plan_baseline import Baseline, accepted, as_text, key, parsed
 from pytest_prodready.probes.plans import Budget, Plans, Proposal, TableSize
 from pytest_prodready.reports.trees import plan_trees, tree_lines
+from pytest_prodready.reports.trees import written as changed_lines
 from pytest_prodready.settings import ExplainSettings
 from tests.unit.planned import LIST, explained, inner, ran, scan, seen, statement, unrun
 
@@ -199,6 +200,13 @@ def test_no_baseline() -> None:
         plan_unchanged(seen(BY_INDEX), LIMITS, told), PASSED, "prodready.plans.json is written: added: SELECT"
     )
     holds(plan_unchanged(seen(BY_INDEX), LIMITS, Baseline(server="18")), PASSED, "1 statement not in")
+
+
+def test_what_was_written_is_told() -> None:
+    """The terminal tells what an update has changed in the file, and nothing of what others call so."""
+    told = replace(baseline(BY_INDEX), written=("added: SELECT",))
+    assert changed_lines(plan_unchanged(seen(BY_INDEX), LIMITS, told).evidence) == ["added: SELECT"]
+    assert changed_lines({"markers": {"written": 5}, "plans": {"trees": []}}) == []
 
 
 def generic(custom: dict[str, Any], other: dict[str, Any]) -> Plans:
