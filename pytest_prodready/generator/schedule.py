@@ -61,15 +61,13 @@ class Schedule:
         return self._left_out(self.plan.stages[slot.stage])
 
     def end_climb(self, at_s: float) -> None:
-        """Leave out what is left of the climb: what comes after it begins now."""
-        if not self.climbing:
-            return
-        self.climbing = False
-        for number, stage in enumerate(self.plan.stages):
-            if not stage.climb and self.began_s[number] > at_s:
-                later = self.began_s[number] - at_s
-                self.began_s[number:] = [began - later for began in self.began_s[number:]]
-                return
+        """Leave out what is left of the climb: what comes after it begins now, or where the climb would have."""
+        climb = [number for number, stage in enumerate(self.plan.stages) if stage.climb]
+        if self.climbing and climb:
+            after, start = climb[-1] + 1, max(at_s, self.began_s[climb[0]])
+            later = self.began_s[after:]
+            self.began_s[after:] = [began - max(0.0, later[0] - start) for began in later]
+        self.climbing = False  # last: another thread deals out slots meanwhile
 
     def _left_out(self, stage: Stage) -> bool:
         return stage.climb and not self.climbing

@@ -129,6 +129,18 @@ def test_schedule_counts_writes_and_leaves_the_climb_out() -> None:
     assert writes == list(range(len(writes)))
 
 
+def test_a_climb_that_never_began_leaves_what_was_before_whole() -> None:
+    """Lost at the usual load already, that is sent to its end, and what comes after the climb follows it."""
+    stages = (Stage("usual", "", 10, 4), Stage("up", "", 10, 10, climb=True), Stage("again", "", 10, 1))
+    schedule = Schedule(Plan(stages, (LIST,), 1, 1.0, 0.5, "t"))
+    first = [schedule.next() for _ in range(10)]
+    schedule.end_climb(1.0)
+    schedule.end_climb(1.1)
+    whole = [each for each in (*first, *iter(schedule.next, None)) if each]
+    assert [each.stage for each in whole] == [0] * 40 + [2] * 10
+    assert [each.at_s for each in whole] == pytest.approx([n / 10 for n in range(50)])
+
+
 def test_reads_wait_until_writes_have_settled() -> None:
     """A write is read back no sooner than it may lag."""
     schedule = Schedule(Plan((), (LIST,), 1, 1.0, 0.5, "t"))
