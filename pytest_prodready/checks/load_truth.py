@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from pytest_prodready.catalogue import RULES
 from pytest_prodready.checks.load_words import at, judged, kinds, unmeasured
-from pytest_prodready.findings import Finding
-from pytest_prodready.probes.load import Kind, Load, PoolLook
+from pytest_prodready.findings import Finding, Rule
+from pytest_prodready.probes.load import Kind, Load, PoolLook, Stage
 from pytest_prodready.settings import LoadSettings, PoolSettings
 
 FEWEST_WRITES = 5
@@ -45,7 +45,10 @@ def answers_are_right(seen: Load) -> Finding:
     rule = RULES["load.answers-are-right"]
     if nothing := unmeasured(rule, seen):
         return nothing
-    return _none_of(seen, rule.id, "wrong", "held something else than it has to")
+    stages = _served(seen)
+    wrong = [each for stage in stages for each in stage.wrong]
+    checked = sum(stage.checked for stage in stages)
+    return _none_of(rule, wrong, checked, "held something else than it has to")
 
 
 def no_hidden_errors(seen: Load) -> Finding:
@@ -53,7 +56,10 @@ def no_hidden_errors(seen: Load) -> Finding:
     rule = RULES["load.no-hidden-errors"]
     if nothing := unmeasured(rule, seen):
         return nothing
-    return _none_of(seen, rule.id, "hidden", "looked like none at rest, but like an error")
+    stages = _served(seen)
+    hidden = [each for stage in stages for each in stage.hidden]
+    shaped = sum(stage.shaped for stage in stages)
+    return _none_of(rule, hidden, shaped, "looked like none at rest, but like an error")
 
 
 def pool_has_room(seen: Load, limits: LoadSettings, pool: PoolSettings) -> Finding:
@@ -107,7 +113,7 @@ def memory_is_bounded(seen: Load, limits: LoadSettings) -> Finding:
     limit = f"{limits.memory_growth:g} times, or {limits.memory_growth_mb:g} MB more"
     if not before or after is None:
         return rule.inconclusive("the memory of the service could not be read", limit=limit)
-    served = sum(each.good for each in seen.stages if each.multiple)
+    served = sum(each.good for each in _served(seen))
     told = f"{before:.0f} MB before the peak, {after:.0f} MB after it, {served} requests served"
     grown = after - before
     if grown > limits.memory_growth_mb and after > limits.memory_growth * before:
@@ -116,22 +122,23 @@ def memory_is_bounded(seen: Load, limits: LoadSettings) -> Finding:
     return rule.passed(told, limit=limit)
 
 
-def _none_of(seen: Load, rule_id: str, field: str, words: str) -> Finding:
-    rule = RULES[rule_id]
-    stages = [each for each in seen.stages if each.multiple]
+def _served(seen: Load) -> tuple[Stage, ...]:
+    """The stages that were the service's."""
+    return tuple(each for each in seen.stages if each.multiple)
+
+
+def _none_of(rule: Rule, bad: Iterable[Kind], known: int, words: str) -> Finding:
+    """No answer is bad; `known` good ones could have been."""
     counts: Counter[tuple[str, str]] = Counter()
-    for stage in stages:
-        for each in getattr(stage, field):
-            counts[each.request, each.what] += each.count
-    good = sum(each.good for each in stages)
+    for each in bad:
+        counts[each.request, each.what] += each.count
     limit = "none"
     if counts:
         found = [Kind(request, what, count) for (request, what), count in counts.most_common()]
-        total = sum(counts.values())
-        return rule.failed(f"{total} answers {words}: {kinds(found)}", limit=limit)
-    if not good:
-        return rule.inconclusive("no request was answered as declared", limit=limit)
-    return rule.passed(f"none of {good} good answers {words}", limit=limit)
+        return rule.failed(f"{counts.total()} answers {words}: {kinds(found)}", limit=limit)
+    if not known:
+        return rule.inconclusive("no good answer could be held against what is known of it", limit=limit)
+    return rule.passed(f"none of {known} good answers {words}", limit=limit)
 
 
 def _why_in_use(looks: Iterable[PoolLook]) -> str:

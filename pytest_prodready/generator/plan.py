@@ -34,6 +34,11 @@ class Ask:
     shape: Shape | None = None  # None: not known
     kind: Kind = "request"
 
+    @property
+    def content_known(self) -> bool:
+        """Whether it is known what the body of a right answer holds."""
+        return self.kind == "read back" or bool(self.contains)
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:

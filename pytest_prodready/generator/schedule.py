@@ -61,7 +61,7 @@ class Schedule:
         return self._left_out(self.plan.stages[slot.stage])
 
     def end_climb(self, at_s: float) -> None:
-        """Leave out what is left of the climb: what comes after it begins now, or where the climb would have."""
+        """Leave out what is left of the climb: what comes after it begins now, or in its place."""
         climb = [number for number, stage in enumerate(self.plan.stages) if stage.climb]
         if self.climbing and climb:
             after, start = climb[-1] + 1, max(at_s, self.began_s[climb[0]])

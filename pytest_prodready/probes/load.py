@@ -51,6 +51,8 @@ class Stage:
     due: int  # of these, as far as the stage went
     in_time: int  # had any answer before the stage's end, or a moment later
     good: int  # were answered as declared, and rightly
+    checked: int = 0  # good ones whose content is known: `contains`, or a write read back
+    shaped: int = 0  # good ones of which is known what they look like at rest
     failed: tuple[Kind, ...] = ()  # other statuses, and no answer
     server_errors: int = 0  # of these: status 500 and above
     wrong: tuple[Kind, ...] = ()  # the declared status with wrong content

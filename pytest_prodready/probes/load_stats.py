@@ -91,6 +91,8 @@ class Digest:
             due=len(found),
             in_time=sum(each.ended_s <= end and each.verdict not in SILENT for each in found),
             good=len(good),
+            checked=sum(self.plan.asks[each.ask].content_known for each in good),
+            shaped=sum(self.plan.asks[each.ask].shape is not None for each in good),
             failed=self._kinds(found, WRONG_STATUS, NO_ANSWER, NEVER_SENT),
             server_errors=sum(each.verdict == WRONG_STATUS and each.status >= 500 for each in found),
             wrong=self._kinds(found, WRONG_CONTENT),

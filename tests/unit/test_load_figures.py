@@ -201,6 +201,17 @@ def test_times_count_from_the_intended_start() -> None:
     assert (first.due, first.good, first.failed, first.slow) == (10, 8, 2, 8)
 
 
+def test_what_could_be_checked_is_counted() -> None:
+    """Good answers whose content, or shape, is known are what a rule on them has seen."""
+    asks = (LIST, replace(LIST, contains="id"), replace(LIST, kind="read back", shape=shape_of(SEEN)))
+    digest = Digest(Plan((Stage("1x", "", 10, 1),), asks, 1, 5.0, 0.5, "t"), {"1x": 1.0}, 0.1)
+    for number in range(9):
+        verdict = RIGHT if number < 6 else WRONG_CONTENT
+        digest.add(Sample(number, 0, number % 3, 0.1, 0.1, 0.2, 200, verdict, -1, 5, 0, -1))
+    seen = digest.stage(0)
+    assert (seen.good, seen.checked, seen.shaped) == (6, 4, 2)
+
+
 @pytest.mark.parametrize(("steady", "achieved"), [(True, 1.0), (False, 0.9)])
 def test_a_steady_time_is_no_want_of_rate(steady: bool, achieved: float) -> None:
     """Half a second for each answer is slow; only a queue that grows means that too few are answered."""

@@ -48,6 +48,8 @@ def stage(name: str, multiple: float, at_s: float, seconds: float, **more: Any) 
         "due": due,
         "in_time": due,
         "good": good,
+        "checked": good,
+        "shaped": good,
         "response": times(3, 10, 20),
         "service": times(2, 8, 15),
         "mean_s": 0.003,

@@ -81,10 +81,11 @@ def test_hidden_errors_fail_always() -> None:
     assert "7 x 200 (list)" in finding.summary
 
 
+@pytest.mark.parametrize("good", [0, 20])
 @pytest.mark.parametrize("judge", [check.answers_are_right, check.no_hidden_errors])
-def test_no_answer_is_no_right_answer(judge: Callable[[Load], Finding]) -> None:
-    """Where nothing was answered as declared, nothing can be right."""
-    stages = [replace(each, good=0) for each in load().stages]
+def test_no_answer_is_no_right_answer(judge: Callable[[Load], Finding], good: int) -> None:
+    """Where nothing was answered as declared, or nothing of which is known what is right, nothing can be."""
+    stages = [replace(each, good=good, checked=0, shaped=0) for each in load().stages]
     assert judge(load(*stages)).verdict is Verdict.INCONCLUSIVE
 
 
