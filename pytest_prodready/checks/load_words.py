@@ -36,6 +36,10 @@ def judged(  # noqa: PLR0913 (what a finding is made of, by name)
         return rule.failed(wrong, limit=limit, change=change)
     if seen.peak is None or seen.ended:
         return rule.inconclusive(f"nothing wrong as far as it went{_ended(seen)}", limit=limit)
+    if seen.unfinished:
+        return rule.inconclusive(
+            f"{seen.unfinished} requests were still under way when all deadlines had passed", limit=limit
+        )
     return rule.passed(told, limit=limit)
 
 

@@ -137,6 +137,14 @@ def test_nothing_wrong_before_the_end_is_no_pass() -> None:
     assert "ended in stage 4x" in finding.summary
 
 
+@pytest.mark.parametrize("judge", ALL[:5])
+def test_requests_without_an_end_are_no_pass(judge: object) -> None:
+    """What nobody knows the end of isn't among the figures."""
+    finding = _judged(judge, load(unfinished=3))
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert "3 requests were still under way" in finding.summary
+
+
 def test_slowdown_below_notice_is_none() -> None:
     """From 2 ms to 60 ms is thirty times as long, and nobody minds."""
     quick = stage("1x", 1, 3, 8, response=times(1, 2, 3))
