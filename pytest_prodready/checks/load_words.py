@@ -24,7 +24,7 @@ def unmeasured(rule: Rule, seen: Load) -> Finding | None:
 
 
 def judged(  # noqa: PLR0913 (what a finding is made of, by name)
-    rule: Rule, seen: Load, *, wrong: str, told: str, limit: str, firm: bool = False, change: str = ""
+    rule: Rule, seen: Load, *, wrong: str, told: str, limit: str, firm: bool = False
 ) -> Finding:
     """The verdict: a target that was met is met; one that was missed may be the machine's fault.
 
@@ -33,7 +33,7 @@ def judged(  # noqa: PLR0913 (what a finding is made of, by name)
     if wrong and not firm and (doubt := doubts(seen.generator)):
         return rule.inconclusive(f"{wrong}; but {doubt}{_tries(seen)}", limit=limit)
     if wrong:
-        return rule.failed(wrong, limit=limit, change=change)
+        return rule.failed(wrong, limit=limit)
     if seen.peak is None or seen.ended:
         return rule.inconclusive(f"nothing wrong as far as it went{_ended(seen)}", limit=limit)
     if seen.unfinished:

@@ -35,11 +35,6 @@ class Crew:
         """How many requests are due and wait for a user."""
         return len(self._due)
 
-    @property
-    def idle(self) -> int:
-        """How many users wait for a request."""
-        return len(self._idle)
-
     def next(self) -> tuple[Slot, bool] | None:
         """What to send now, and whether it had to wait for a user; None when there is nothing left."""
         if self._due:

@@ -21,7 +21,6 @@ class Sample(NamedTuple):
     status: int  # 0: no answer
     verdict: int  # as in answers.py
     error: int  # number of the error's name; -1: none
-    size: int  # bytes
     busy: int  # 1: nobody was idle when it was due
     write: int  # number of its token; -1: no write
 

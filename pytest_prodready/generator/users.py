@@ -35,7 +35,7 @@ class Turn:
     verdict: int = answers.RIGHT
     why: str = ""  # there was no answer
 
-    def sample(self, writer: Writer, ended_s: float, status: int = 0, size: int = 0) -> Sample:
+    def sample(self, writer: Writer, ended_s: float, status: int = 0) -> Sample:
         """What became of it."""
         return Sample(
             number=self.slot.number,
@@ -47,7 +47,6 @@ class Turn:
             status=status,
             verdict=self.verdict,
             error=writer.error(self.why) if self.why else -1,
-            size=size,
             busy=int(self.waited),
             write=self.slot.write,
         )
@@ -154,11 +153,11 @@ def environment(plan: Plan, crew: Crew, writer: Writer) -> Environment:
     user = type("ScheduledUser", (Sender,), {"crew": crew, "writer": writer, "client_pool": pool})
     made = Environment(user_classes=[user])
 
-    def written(*, response: Any, response_time: float, response_length: int, context: Any, **_: Any) -> None:
+    def written(*, response: Any, response_time: float, context: Any, **_: Any) -> None:
         turn: Turn = context["turn"]
         ended_s = turn.started_s + response_time / 1000
         status = 0 if turn.verdict == answers.NO_ANSWER else response.status_code
-        writer.sample(turn.sample(writer, ended_s, status, response_length))
+        writer.sample(turn.sample(writer, ended_s, status))
 
     made.events.request.add_listener(written)  # type: ignore[no-untyped-call]
     return made

@@ -61,7 +61,6 @@ class Stage:
     response: Times | None = None  # from the intended start; None: no answer
     service: Times | None = None  # from the actual start
     mean_s: float = 0.0  # service time
-    cut_short: bool = False
 
     @property
     def failures(self) -> int:
@@ -103,9 +102,7 @@ class Second:
     p99_ms: float | None
     slow: int  # good ones of these that took longer than what goes unnoticed
     under_way: float  # on average
-    lag_ms: float | None = None  # of the generator's clock, 99th percentile
-    delay: float | None = None  # share of the time that the generator waited for a processor
-    service_delay: float | None = None  # and that the service's threads did, taken together
+    service_delay: float | None = None  # share of the time that its threads waited for a processor, together
     others: float | None = None  # share of this machine's processors that others used
     idle: float | None = None  # and that nobody used
 
@@ -174,12 +171,10 @@ class Counter:
 class Knee:
     """R(N) = a + b N + c N², fitted to time and requests under way; the universal scalability law."""
 
-    points: tuple[tuple[float, float, float], ...]  # requests under way, a second, seconds each
     rate_of_one: float  # requests a second without any wait (N)
     alpha: float  # contention
     beta: float  # coherence
     most_per_s: float | None  # None: no limit can be seen from here
-    at_once: float | None = None  # requests under way at that point
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,19 +26,13 @@ LAG_SHARE = 0.75  # of the seconds of trouble have no worse a clock
 
 
 def with_health(
-    seconds: Sequence[Second],
-    healths: Sequence[Mapping[str, Any]],
-    usage: Sequence[Usage],
-    machine: Sequence[MachineLook],
+    seconds: Sequence[Second], usage: Sequence[Usage], machine: Sequence[MachineLook]
 ) -> tuple[Second, ...]:
-    """Each second with what was known of generator and service in it."""
-    own = {math.floor(each["at_s"] - 0.5): each for each in healths}
+    """Each second with what was known of service and machine in it."""
     waited, used = _waited(usage), _used(machine)
     return tuple(
         replace(
             each,
-            lag_ms=own.get(int(each.at_s), {}).get("lag_ms"),
-            delay=own.get(int(each.at_s), {}).get("delay"),
             service_delay=waited.get(int(each.at_s)),
             others=used.get(int(each.at_s), (None, None))[0],
             idle=used.get(int(each.at_s), (None, None))[1],

@@ -14,22 +14,20 @@ TOGETHER = 2.0  # requests under way at once: fewer tell nothing of how they hin
 
 
 def knee(stages: Sequence[Stage]) -> Knee | None:
-    """The fit to time by requests under way; None for too few stages."""
-    points = [(each.goodput * each.mean_s, each.goodput, each.mean_s) for each in stages if each.good]
+    """The fit to seconds by requests under way; None for too few stages."""
+    points = [(each.goodput * each.mean_s, each.mean_s) for each in stages if each.good]
     if len(points) < FEWEST:
         return None
-    a, b, c = _fitted([(under_way, seconds) for under_way, _, seconds in points])
+    a, b, c = _fitted(points)
     rate = 1 / (a + b + c) if a + b + c > 0 else 0.0
-    slowest, quickest = max(p[2] for p in points), min(p[2] for p in points)
-    together = max(p[0] for p in points)
-    bends = slowest >= BEND * quickest and together >= TOGETHER and (b > 0 or c > 0)
+    times = [seconds for _, seconds in points]
+    together = max(under_way for under_way, _ in points)
+    bends = max(times) >= BEND * min(times) and together >= TOGETHER and (b > 0 or c > 0)
     return Knee(
-        points=tuple((round(n, 4), round(x, 3), round(r, 6)) for n, x, r in points),
         rate_of_one=round(rate, 3),
         alpha=round((b + c) * rate, 6),
         beta=round(c * rate, 8),
         most_per_s=round(1 / (b + 2 * math.sqrt(a * c)), 1) if bends else None,
-        at_once=round(math.sqrt(a / c), 1) if bends and c > 0 else None,
     )
 
 

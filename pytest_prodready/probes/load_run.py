@@ -155,8 +155,8 @@ class _Run:
             self._end("the generator was not done when all deadlines had passed", FAILURES)
 
     def seconds(self) -> tuple[Second, ...]:
-        """Each second of the run, with how generator and service fared in it."""
-        return with_health(self.digest.seconds(), self.healths, self.watch.usage, self.watch.machine)
+        """Each second of the run, with how service and machine fared in it."""
+        return with_health(self.digest.seconds(), self.watch.usage, self.watch.machine)
 
     def _take(self, told: Sample | dict[str, Any]) -> None:
         if isinstance(told, Sample):

@@ -101,7 +101,6 @@ class Digest:
             response=times(_blocks(waits, at_s)),
             service=times(_blocks(good, at_s, from_intended=False)),
             mean_s=round(sum(e.ended_s - e.started_s for e in good) / len(good), 6) if good else 0.0,
-            cut_short=len(found) < told.planned,
         )
 
     def seconds(self) -> tuple[Second, ...]:

@@ -184,11 +184,9 @@ def test_times_count_from_the_intended_start() -> None:
     chance = random.Random(1)
     for number in range(8):
         due = number / 10
-        digest.add(
-            Sample(number, 0, 0, due, due + 0.2, due + 0.2 + chance.random() / 100, 200, 0, -1, 5, 1, -1)
-        )
-    digest.add(Sample(8, 0, 0, 0.8, 0.8, 5.8, 0, 2, 0, 0, 0, -1))
-    digest.add(Sample(9, 0, 0, 0.9, 0.9, 0.91, 503, 1, -1, 0, 0, -1))
+        digest.add(Sample(number, 0, 0, due, due + 0.2, due + 0.2 + chance.random() / 100, 200, 0, -1, 1, -1))
+    digest.add(Sample(8, 0, 0, 0.8, 0.8, 5.8, 0, 2, 0, 0, -1))
+    digest.add(Sample(9, 0, 0, 0.9, 0.9, 0.91, 503, 1, -1, 0, -1))
     seen = digest.stage(0)
     assert (seen.due, seen.good, seen.failures, seen.server_errors, seen.busy) == (10, 8, 2, 1, 8)
     assert seen.in_time == 9
@@ -207,7 +205,7 @@ def test_what_could_be_checked_is_counted() -> None:
     digest = Digest(Plan((Stage("1x", "", 10, 1),), asks, 1, 5.0, 0.5, "t"), {"1x": 1.0}, 0.1)
     for number in range(9):
         verdict = RIGHT if number < 6 else WRONG_CONTENT
-        digest.add(Sample(number, 0, number % 3, 0.1, 0.1, 0.2, 200, verdict, -1, 5, 0, -1))
+        digest.add(Sample(number, 0, number % 3, 0.1, 0.1, 0.2, 200, verdict, -1, 0, -1))
     seen = digest.stage(0)
     assert (seen.good, seen.checked, seen.shaped) == (6, 4, 2)
 
@@ -220,7 +218,7 @@ def test_a_steady_time_is_no_want_of_rate(steady: bool, achieved: float) -> None
     for number in range(80):
         due = number / 20
         took = 0.5 if steady else due / 2
-        digest.add(Sample(number, 0, 0, due, due, due + took, 200, 0, -1, 5, 0, -1))
+        digest.add(Sample(number, 0, 0, due, due, due + took, 200, 0, -1, 0, -1))
     seen = digest.stage(0).achieved
     assert seen == achieved if steady else seen < achieved
 

@@ -121,7 +121,7 @@ def test_percentile_near_its_limit_is_open() -> None:
 
 def test_lost_climb_is_conclusive() -> None:
     """Ended since too many were too slow for the whole stage, it failed, however few seconds were seen."""
-    lost = stage("4x", 4, 11, 4, response=times(50, 320, 500, sure=0.3), cut_short=True)
+    lost = stage("4x", 4, 11, 4, response=times(50, 320, 500, sure=0.3))
     seen = ended(lost, "40 of 320 requests had taken longer than 300 ms", SLOWNESS)
     finding = check.responses_in_time(seen, LIMITS)
     assert finding.verdict is Verdict.FAILED
