@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from pytest_prodready.probes.load import AGAIN, SELF_TEST, WARM_UP, Generator, Load
 from pytest_prodready.reports import svg
 from pytest_prodready.reports.load_lanes import lanes, legend
+from pytest_prodready.reports.recorded import recorded
 from pytest_prodready.reports.styles import style
 from pytest_prodready.reports.timeline import LETTERS, ledger_words, stack
 from pytest_prodready.reports.timeline_lanes import LEFT, RIGHT, WIDTH
@@ -24,11 +23,8 @@ def loads_in(evidence: Any) -> Iterator[tuple[str, Load]]:
     """Every load in the evidence of a finding that there is something to draw of, by its name."""
     for name, value in evidence.items() if isinstance(evidence, Mapping) else ():
         if isinstance(value, Mapping) and value.keys() >= FIELDS:
-            try:
-                seen = TypeAdapter(Load).validate_python(value)
-            except ValidationError:
-                continue  # of another version: better no picture than a wrong one
-            if seen.climb:
+            seen = recorded(Load, value)
+            if seen is not None and seen.climb:
                 yield str(name), seen
 
 

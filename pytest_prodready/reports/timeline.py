@@ -7,10 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from pytest_prodready.probes.drill import Drill, Ledger
 from pytest_prodready.reports import svg
+from pytest_prodready.reports.recorded import recorded
 from pytest_prodready.reports.styles import style
 from pytest_prodready.reports.timeline_lanes import LEFT, RIGHT, WIDTH, Lane, lanes, legend
 
@@ -27,10 +26,8 @@ def drills_in(evidence: Any, name: str = "") -> Iterator[tuple[str, Drill]]:
     """Every drill in the evidence of a finding, by the name of the measurement that it is part of."""
     if isinstance(evidence, Mapping):
         if evidence.keys() >= FIELDS:
-            try:
-                yield name, TypeAdapter(Drill).validate_python(evidence)
-            except ValidationError:
-                return  # of another version: better no picture than a wrong one
+            if drill := recorded(Drill, evidence):
+                yield name, drill
         else:
             for key, value in evidence.items():
                 yield from drills_in(value, name or str(key))
