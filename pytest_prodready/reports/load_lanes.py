@@ -9,7 +9,7 @@ from functools import partial
 
 from pytest_prodready.probes.load import Load, Second
 from pytest_prodready.reports import svg
-from pytest_prodready.reports.timeline_lanes import LEFT, Lane
+from pytest_prodready.reports.timeline_lanes import LEFT, Lane, backends
 
 KEYS = (
     ("curve p50", "p50"),
@@ -29,10 +29,8 @@ def lanes(seen: Load, x: svg.Scale) -> list[Lane]:
     if any(each.failed for each in seconds):
         found.append(Lane("failed, /s", "", 36, partial(_failed, x, seconds)))
     found.append(Lane("under way", "", 36, partial(_under_way, x, seconds)))
-    if looks := [each for each in seen.pool or () if each.at_s >= x.low]:
-        total = [(each.at_s, each.total) for each in looks]
-        in_use = [(each.at_s, each.in_use) for each in looks]
-        found.append(Lane("backends", "dashed: in use", 44, partial(_counts, x, total, in_use)))
+    if looks := [(each.at_s, each.total, each.in_use) for each in seen.pool or () if each.at_s >= x.low]:
+        found.append(Lane("backends", "dashed: in use", 44, partial(backends, x, looks)))
     if memory := [(each.at_s, each.memory_mb) for each in seen.usage or () if each.at_s >= x.low]:
         found.append(Lane("memory, MB", "of the service", 36, partial(_values, x, memory)))
     if processor := _processor(seen, x.low):
@@ -78,21 +76,6 @@ def _failed(x: svg.Scale, seconds: Sequence[Second], top: float, height: float) 
 
 def _under_way(x: svg.Scale, seconds: Sequence[Second], top: float, height: float) -> str:
     return _values(x, [(each.at_s, each.under_way) for each in seconds], top, height)
-
-
-def _counts(
-    x: svg.Scale,
-    total: Sequence[tuple[float, int]],
-    in_use: Sequence[tuple[float, int]],
-    top: float,
-    height: float,
-) -> str:
-    y = svg.Scale.from_zero(max(1, *(value for _, value in total)), top + height, top, whole=True)
-    return (
-        svg.axis_left(y, x.start, x.end)
-        + svg.steps([(x(at_s), y(value)) for at_s, value in in_use], x.end, "curve busy")
-        + svg.steps([(x(at_s), y(value)) for at_s, value in total], x.end, "curve")
-    )
 
 
 def _values(x: svg.Scale, values: Sequence[tuple[float, float]], top: float, height: float) -> str:

@@ -56,7 +56,8 @@ def lanes(drill: Drill, x: svg.Scale) -> list[Lane]:
         attempts = counted(drill.writes, drill.seconds)
         found.append(Lane("writes", "each attempt", 44, partial(_bars, x, attempts)))
     if drill.backends:
-        found.append(Lane("backends", "dashed: busy", 44, partial(_backends, x, drill)))
+        looks = [(each.at_s, each.total, each.busy) for each in drill.backends]
+        found.append(Lane("backends", "dashed: busy", 44, partial(backends, x, looks)))
     if drill.accepted_at_s:
         width = bar_s(drill.seconds)
         found.append(Lane("new clients", f"in {width:g} s", 36, partial(_accepts, x, drill)))
@@ -73,6 +74,18 @@ def legend(drill: Drill, y: float) -> str:
             left += 15 + svg.width_of(words, 11) + 18
     parts += [svg.rectangle((left, y - 9), (10, 10), "fault"), svg.text(left + 15, y, "the fault", "tick")]
     return "".join(parts)
+
+
+def backends(x: svg.Scale, looks: Sequence[tuple[float, int, int]], top: float, height: float) -> str:
+    """How many connections there were at each moment, and how many of them were in use."""
+    y = svg.Scale.from_zero(max(1, *(total for _, total, _ in looks)), top + height, top, whole=True)
+    total = [(x(at_s), y(count)) for at_s, count, _ in looks]
+    busy = [(x(at_s), y(count)) for at_s, _, count in looks]
+    return (
+        svg.axis_left(y, x.start, x.end)
+        + svg.steps(busy, x.end, "curve busy")
+        + svg.steps(total, x.end, "curve")
+    )
 
 
 def bar_s(seconds: float) -> float:
@@ -125,18 +138,6 @@ def _states(x: svg.Scale, asked: Sequence[Sent], seconds: float, top: float, hei
         words = f"{asked[0].request} {KINDS[name]} {number - first} times from {start:.2f} to {until:.2f} s"
         parts.append(svg.rectangle((x(start), top), (max(1.0, x(until) - x(start)), height), name, words))
     return "".join(parts)
-
-
-def _backends(x: svg.Scale, drill: Drill, top: float, height: float) -> str:
-    most = max(1, *(each.total for each in drill.backends))
-    y = svg.Scale.from_zero(most, top + height, top, whole=True)
-    total = [(x(each.at_s), y(each.total)) for each in drill.backends]
-    busy = [(x(each.at_s), y(each.busy)) for each in drill.backends]
-    return (
-        svg.axis_left(y, x.start, x.end)
-        + svg.steps(busy, x.end, "curve busy")
-        + svg.steps(total, x.end, "curve")
-    )
 
 
 def _accepts(x: svg.Scale, drill: Drill, top: float, height: float) -> str:
