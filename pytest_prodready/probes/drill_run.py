@@ -215,10 +215,9 @@ class _Run:
         database = self.scene.environment.database
         if database is None or not database.has_admin:
             return
-        with suppress(ProdreadyError, psycopg.Error):
-            backends = database.backends()
-            busy = sum(each.state not in (None, "idle") for each in backends)
-            self.watched.backends.append(Backends(round(self.watched.now(), 3), len(backends), busy))
+        backends = database.backends()
+        busy = sum(each.state not in (None, "idle") for each in backends)
+        self.watched.backends.append(Backends(round(self.watched.now(), 3), len(backends), busy))
 
     def _statements(self) -> int | None:
         database = self.scene.environment.database
