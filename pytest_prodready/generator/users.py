@@ -97,13 +97,13 @@ class Sender(FastHttpUser):
             with gevent.Timeout(left), self._request(turn, ask, token) as response:
                 self._judge(response, ask, token, turn)
         except (Exception, gevent.Timeout) as failure:  # an answer that can't be read is none
-            turn.verdict, turn.why = answers.NO_ANSWER, _named(failure)
+            turn.verdict, turn.why = answers.NO_ANSWER, named(failure)
             self.writer.sample(turn.sample(self.writer, self.crew.now_s))
 
     def _judge(self, response: Any, ask: Ask, token: str, turn: Turn) -> None:
         failure = response.request_meta["exception"]
         if failure is not None and not isinstance(failure, LocustBadStatusCode):
-            turn.verdict, turn.why = answers.NO_ANSWER, _named(failure)
+            turn.verdict, turn.why = answers.NO_ANSWER, named(failure)
         elif not self.crew.schedule.plan.stages[turn.slot.stage].null:
             turn.verdict = answers.judged(ask, response.status_code, response.content or b"", token)
         if turn.verdict != answers.RIGHT:
@@ -163,7 +163,7 @@ def environment(plan: Plan, crew: Crew, writer: Writer) -> Environment:
     return made
 
 
-def _named(failure: Any) -> str:
+def named(failure: Any) -> str:
     """Why there was no answer, in a word or two; its text could hold addresses."""
     cause = getattr(failure, "original", None) or failure
     known = {

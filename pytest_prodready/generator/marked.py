@@ -1,0 +1,49 @@
+"""What Locust's own marking makes of a request: a success, or a failure and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from locust.exception import CatchResponseError
+
+from pytest_prodready.generator.answers import NO_ANSWER, RIGHT, WRONG_STATUS
+from pytest_prodready.generator.users import named
+
+LEAST_ERROR = 400
+NAMES = {
+    "ReadTimeout": "no answer in time",
+    "ConnectTimeout": "no answer in time",
+    "ReadTimeoutError": "no answer in time",
+    "ConnectTimeoutError": "no answer in time",
+    "NewConnectionError": "connection refused",
+    "RemoteDisconnected": "connection closed without an answer",
+    "BadStatusLine": "an answer that isn't HTTP",
+    "CatchResponseError": "no answer, marked as failed",
+}
+
+
+def marked(exception: Any, response: Any) -> tuple[int, int, str]:
+    """Verdict, status (0: no answer), and words where the status alone doesn't say why."""
+    status = int(getattr(response, "status_code", 0) or 0)
+    if not exception:
+        return RIGHT, status, ""
+    if status >= LEAST_ERROR:
+        return WRONG_STATUS, status, ""
+    if status and isinstance(exception, CatchResponseError | str):
+        return WRONG_STATUS, status, f"{status}, but marked as failed"
+    return NO_ANSWER, 0, _cause(getattr(response, "error", None) or exception)
+
+
+def _cause(failure: Any) -> str:
+    """Why there was no answer: clients wrap what has happened several times."""
+    while (inner := next(filter(_is_failure, _inside(failure)), None)) is not None:
+        failure = inner
+    return NAMES.get(type(failure).__name__) or named(failure)
+
+
+def _inside(failure: Any) -> tuple[Any, ...]:
+    return (getattr(failure, "original", None), getattr(failure, "reason", None), *getattr(failure, "args", ()))
+
+
+def _is_failure(value: Any) -> bool:
+    return isinstance(value, BaseException)
