@@ -22,6 +22,7 @@ from pytest_prodready.findings import Finding, Rule
 from pytest_prodready.fixtures.session import TARGETS, Targets
 from pytest_prodready.names import FILE_NAME, SMALLEST_FILE
 from pytest_prodready.options import Options, read_options
+from pytest_prodready.probes.load_locustfile import check_locustfile
 from pytest_prodready.records import Record, new_run_id
 from pytest_prodready.reports import collect, files, terminal
 from pytest_prodready.reports.status import StatusLine
@@ -76,6 +77,7 @@ def _make_target(state: Session, path: Path) -> Target:
     settings = load(path, profile=options.profile, variables=os.environ, assignments=options.assignments)
     placeholders.check(settings)
     check_command(settings.service, path.parent)
+    check_locustfile(settings.load, path.parent)
     choice = _choice(options, settings)
     record = Record.of(path.parent, state.run)
     return Target(path, settings, options, choice, record, state.status.update)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pytest_prodready.catalogue import RULES
-from pytest_prodready.checks.load_words import at, judged, kinds, unmeasured
+from pytest_prodready.checks.load_users import users_reach_the_rate, users_were_held
+from pytest_prodready.checks.load_words import at, judged, kinds, of_either_model, unmeasured
 from pytest_prodready.findings import Finding
 from pytest_prodready.probes.load import Load, Stage
 from pytest_prodready.probes.load_limits import (
@@ -18,6 +19,7 @@ from pytest_prodready.probes.load_limits import (
 from pytest_prodready.settings import LoadSettings
 
 
+@of_either_model
 def stays_up(seen: Load, limits: LoadSettings) -> Finding:
     """There are answers at every load, from the process that was there before."""
     rule = RULES["load.stays-up"]
@@ -38,6 +40,7 @@ def stays_up(seen: Load, limits: LoadSettings) -> Finding:
     )
 
 
+@of_either_model
 def requests_succeed(seen: Load, limits: LoadSettings) -> Finding:
     """Few requests fail in any stage; what the service itself calls an error is no machine's fault."""
     rule = RULES["load.requests-succeed"]
@@ -55,6 +58,7 @@ def requests_succeed(seen: Load, limits: LoadSettings) -> Finding:
     return judged(rule, seen, wrong=wrong, told=told, limit=f"{limits.failures:.1%} of each stage", firm=firm)
 
 
+@of_either_model
 def responses_in_time(seen: Load, limits: LoadSettings) -> Finding:
     """p95 and p99 from the intended start are within their limits in each stage."""
     rule = RULES["load.responses-in-time"]
@@ -65,6 +69,8 @@ def responses_in_time(seen: Load, limits: LoadSettings) -> Finding:
         f" that of 1x (below {limits.unnoticed_ms:g} ms nobody minds)"
     )
     slow = [(each, words) for each in seen.climb if (words := too_slow(each, seen.usual, limits))]
+    if not slow and (hidden := users_were_held(rule, seen, limits, limit)):
+        return hidden
     if not slow:
         return judged(rule, seen, wrong="", told=_times(seen.climb[-1]), limit=limit)
     stage, words = max(slow, key=lambda pair: pair[0].rate)
@@ -75,11 +81,14 @@ def responses_in_time(seen: Load, limits: LoadSettings) -> Finding:
     return judged(rule, seen, wrong=wrong, told="", limit=limit)
 
 
+@of_either_model
 def rate_is_reached(seen: Load, limits: LoadSettings) -> Finding:
     """What is due in a stage is answered within it."""
     rule = RULES["load.rate-is-reached"]
     if nothing := unmeasured(rule, seen):
         return nothing
+    if seen.locustfile:
+        return users_reach_the_rate(rule, seen, limits)
     short = next((each for each in seen.climb if each.achieved < limits.achieved), None)
     stage = short or seen.climb[-1]
     told = f"{at(stage)} {stage.achieved:.1%} were answered within the stage{_cut(seen, stage)}"
@@ -90,6 +99,7 @@ def rate_is_reached(seen: Load, limits: LoadSettings) -> Finding:
     return judged(rule, seen, wrong=wrong, told=told, limit=f"{limits.achieved:.0%} of what is due")
 
 
+@of_either_model
 def goodput_holds(seen: Load, limits: LoadSettings) -> Finding:
     """Good answers a second don't become fewer when more is asked for."""
     rule = RULES["load.goodput-holds"]
@@ -104,6 +114,7 @@ def goodput_holds(seen: Load, limits: LoadSettings) -> Finding:
     return judged(rule, seen, wrong=wrong, told=told, limit=f"{limits.goodput:.0%} of the most at any stage")
 
 
+@of_either_model
 def recovers(seen: Load, limits: LoadSettings) -> Finding:
     """The usual load is soon served after the peak as before it."""
     rule = RULES["load.recovers"]
@@ -127,6 +138,7 @@ def recovers(seen: Load, limits: LoadSettings) -> Finding:
     return rule.passed(told, limit=limit)
 
 
+@of_either_model
 def has_headroom(seen: Load, limits: LoadSettings) -> Finding:
     """How much more it could take, as far as that can be told from here."""
     rule = RULES["load.has-headroom"]

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from pytest_prodready.catalogue import RULES
-from pytest_prodready.checks.load_words import at, judged, kinds, unmeasured
+from pytest_prodready.checks.load_words import at, judged, kinds, of_either_model, unknown_to_us, unmeasured
 from pytest_prodready.findings import Finding, Rule
 from pytest_prodready.probes.load import Kind, Load, PoolLook, Stage
 from pytest_prodready.settings import LoadSettings, PoolSettings
@@ -20,6 +20,10 @@ def no_write_lost(seen: Load) -> Finding:
     rule = RULES["load.no-write-lost"]
     if nothing := unmeasured(rule, seen):
         return nothing
+    if seen.locustfile:
+        return unknown_to_us(
+            rule, "which writes it has sent, and how to read them back, is known to it alone"
+        )
     ledger = seen.ledger
     limit = "every acknowledged write is there once, and no refused one"
     if ledger is None or ledger.acknowledged < FEWEST_WRITES:
@@ -45,6 +49,10 @@ def answers_are_right(seen: Load) -> Finding:
     rule = RULES["load.answers-are-right"]
     if nothing := unmeasured(rule, seen):
         return nothing
+    if seen.locustfile:
+        return unknown_to_us(
+            rule, "what answers have to hold it says itself, by marking those that don't as failed"
+        )
     stages = _served(seen)
     wrong = [each for stage in stages for each in stage.wrong]
     checked = sum(stage.checked for stage in stages)
@@ -56,12 +64,15 @@ def no_hidden_errors(seen: Load) -> Finding:
     rule = RULES["load.no-hidden-errors"]
     if nothing := unmeasured(rule, seen):
         return nothing
+    if seen.locustfile:
+        return unknown_to_us(rule, "what its answers look like at rest was not learned")
     stages = _served(seen)
     hidden = [each for stage in stages for each in stage.hidden]
     shaped = sum(stage.shaped for stage in stages)
     return _none_of(rule, hidden, shaped, "looked like none at rest, but like an error")
 
 
+@of_either_model
 def pool_has_room(seen: Load, limits: LoadSettings, pool: PoolSettings) -> Finding:
     """The pool isn't used up at the highest load that was tried."""
     rule = RULES["load.pool-has-room"]
@@ -84,6 +95,7 @@ def pool_has_room(seen: Load, limits: LoadSettings, pool: PoolSettings) -> Findi
     return judged(rule, seen, wrong=wrong, told=told, limit=limit)
 
 
+@of_either_model
 def connections_are_given_back(seen: Load, pool: PoolSettings) -> Finding:
     """No more connections than the pool may hold are left, and no more in use than at rest before."""
     rule = RULES["load.connections-are-given-back"]
@@ -104,6 +116,7 @@ def connections_are_given_back(seen: Load, pool: PoolSettings) -> Finding:
     return rule.passed(told, limit=limit)
 
 
+@of_either_model
 def memory_is_bounded(seen: Load, limits: LoadSettings) -> Finding:
     """The usual load needs about as much memory after the peak as before it."""
     rule = RULES["load.memory-is-bounded"]

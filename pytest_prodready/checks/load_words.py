@@ -2,14 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Concatenate, ParamSpec
 
-from pytest_prodready.findings import Finding, Rule
+from pytest_prodready.findings import Finding, Rule, Verdict
 from pytest_prodready.probes.load import Kind, Load, Stage
+from pytest_prodready.probes.load_closed import shortfall
 from pytest_prodready.probes.load_limits import doubts
 
 NAMED = 3
+P = ParamSpec("P")
+CLOSED = "closed model: your locustfile"
+BY_SCHEDULE = "The declared requests can tell: run pytest -m load --prodready-set load.locustfile= as well."
 INSTALL = "Install it: pip install 'pytest-prodready[load]'."
+
+
+def of_either_model(
+    check: Callable[Concatenate[Load, P], Finding],
+) -> Callable[Concatenate[Load, P], Finding]:
+    """A check whose finding says so where the model was closed, and passes nothing without its load."""
+
+    @functools.wraps(check)
+    def judge(seen: Load, /, *limits: P.args, **more: P.kwargs) -> Finding:
+        finding = check(seen, *limits, **more)
+        if not seen.locustfile:
+            return finding
+        if finding.verdict is Verdict.PASSED and (less := shortfall(seen)):
+            finding = finding.rule.inconclusive(f"nothing wrong, but {less}", limit=finding.limit)
+        return replace(finding, summary=f"{finding.summary}; {CLOSED}")
+
+    return judge
+
+
+def unknown_to_us(rule: Rule, what: str) -> Finding:
+    """The finding of what a locustfile keeps to itself."""
+    return rule.unverified(f"{what}; {CLOSED}", change=BY_SCHEDULE)
 
 
 def unmeasured(rule: Rule, seen: Load) -> Finding | None:
@@ -45,7 +74,8 @@ def judged(  # noqa: PLR0913 (what a finding is made of, by name)
 
 def at(stage: Stage) -> str:
     """Which load it was: at 10x, 200/s."""
-    return f"at {stage.name}, {stage.rate:g}/s,"
+    users = f" {stage.users} users," if stage.users else ""
+    return f"at {stage.name},{users} {stage.rate:.4g}/s,"
 
 
 def kinds(found: Iterable[Kind]) -> str:
@@ -56,6 +86,8 @@ def kinds(found: Iterable[Kind]) -> str:
 
 
 def _ended(seen: Load) -> str:
+    if seen.shortfall:
+        return f": {seen.shortfall}"
     return f": the climb was ended in stage {seen.ended_in}, since {seen.ended}" if seen.ended else ""
 
 

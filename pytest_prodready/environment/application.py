@@ -25,9 +25,7 @@ from pytest_prodready.environment.values import of_replica, of_servers
 from pytest_prodready.environment.waiting import Readiness
 from pytest_prodready.errors import ConfigError
 
-FORCED_WITHIN_S = 10.0
 FREED_WITHIN_S = 5.0
-KILL_ROUNDS = 5
 COMMANDS = itertools.count(1)
 
 
@@ -98,7 +96,7 @@ class Application(StartedApplication):
         with self._lock:
             count = 0
             # A supervisor replaces a worker that dies before itself: look again until nobody is left.
-            for _ in range(KILL_ROUNDS):
+            for _ in range(leftovers.KILL_ROUNDS):
                 if not self.processes():
                     break
                 count += self._kill_those_seen()
@@ -156,17 +154,7 @@ class Application(StartedApplication):
 
     def _end_command(self, process: subprocess.Popen[bytes], mark: str) -> int:
         """End what is left of it, which would be nobody's; returns how many there were."""
-        count = 0
-        for _ in range(KILL_ROUNDS):
-            found = [*leftovers.of_groups([process.pid]), *leftovers.of_instance(self._run.folder, mark)]
-            living = {each.pid: each for each in found if leftovers.runs(each)}
-            if not living:
-                break
-            count += len(living)
-            for each in living.values():
-                with suppress(psutil.Error):
-                    each.kill()
-            leftovers.wait_gone(living.values(), within_s=FORCED_WITHIN_S)
+        count = leftovers.end_command(self._run.folder, process.pid, mark)
         process.wait()
         return count
 
@@ -185,22 +173,22 @@ class Application(StartedApplication):
             with suppress(psutil.Error):
                 process.kill()
         if self._process is not None:
-            self._process.wait(FORCED_WITHIN_S)
-        leftovers.wait_gone(ended, within_s=FORCED_WITHIN_S)
+            self._process.wait(leftovers.FORCED_WITHIN_S)
+        leftovers.wait_gone(ended, within_s=leftovers.FORCED_WITHIN_S)
         return len(ended)
 
     def _kill_daemons(self) -> None:
         """End those that left its group and lost their parents: they may hold the port."""
         if self._process is None:
             return
-        for _ in range(KILL_ROUNDS):
+        for _ in range(leftovers.KILL_ROUNDS):
             daemons = leftovers.of_instance(self._run.folder, self.name)
             if not daemons:
                 return
             for process in daemons:
                 with suppress(psutil.Error):
                     process.kill()
-            leftovers.wait_gone(daemons, within_s=FORCED_WITHIN_S)
+            leftovers.wait_gone(daemons, within_s=leftovers.FORCED_WITHIN_S)
 
     def _spawn(self) -> Readiness:
         self.kill()  # what a main process that died has left may hold the port

@@ -18,6 +18,8 @@ LABEL = "PRODREADY_RUN"  # in the environment of every process that we start
 INSTANCE = "PRODREADY_INSTANCE"  # and of every instance of the service: which one
 RECORD = "processes"  # in the run's folder: a line "pid create-time" for each of them
 SHARED_MEMORY = Path("/proc/sysvipc/shm")
+KILL_ROUNDS = 5
+FORCED_WITHIN_S = 10.0
 SAME_START_S = 1.5  # the system's clock may be set between two readings
 
 
@@ -84,6 +86,22 @@ def end(folder: Path, *, within_s: float = 10.0) -> int:
     for file in folder.glob("*/data/postmaster.pid"):
         forget_shared_memory(file)
     return len(ended)
+
+
+def end_command(folder: Path, leader: int, mark: str) -> int:
+    """End a command's group and whatever else carries its mark; returns how many there were."""
+    count = 0
+    for _ in range(KILL_ROUNDS):
+        found = [*of_groups([leader]), *of_instance(folder, mark)]
+        living = {each.pid: each for each in found if runs(each)}
+        if not living:
+            break
+        count += len(living)
+        for each in living.values():
+            with suppress(psutil.Error):
+                each.kill()
+        wait_gone(living.values(), within_s=FORCED_WITHIN_S)
+    return count
 
 
 def wait_gone(processes: Iterable[psutil.Process], *, within_s: float) -> bool:

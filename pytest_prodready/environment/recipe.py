@@ -18,6 +18,11 @@ from pytest_prodready.settings import ServiceSettings
 NOT_INHERITED = ("PG", "PYTEST_", "PRODREADY_", "COV_CORE_")
 
 
+def inherited() -> dict[str, str]:
+    """Of our own environment what the user's programs get to see."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)}
+
+
 @dataclass(frozen=True)
 class Recipe:
     """What it takes to start an instance of the service."""
@@ -55,9 +60,9 @@ class Recipe:
 
     def environment(self, port: int) -> dict[str, str]:
         """All environment variables that it gets."""
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)}
-        inherited["PATH"] = os.pathsep.join(filter(None, (self.programs, _path(inherited))))
-        return {**inherited, **self.variables(port)}
+        variables = inherited()
+        variables["PATH"] = os.pathsep.join(filter(None, (self.programs, _path(variables))))
+        return {**variables, **self.variables(port)}
 
     def words(self, command: str, port: int, key: str) -> list[str]:
         """A command in words, with a program that exists on this machine."""

@@ -76,9 +76,7 @@ class Listener:
         ago_s = took_s if told.get("start_time") is None else time.time() - float(told["start_time"])
         started_s = self.now_s - ago_s
         name = f"{told.get('request_type') or ''} {told.get('name') or ''}".strip()
-        self._write(
-            name, started_s, started_s + took_s, marked(told.get("exception"), told.get("response"))
-        )
+        self._write(name, started_s, started_s + took_s, marked(told.get("exception"), told.get("response")))
 
     def _write(self, name: str, started_s: float, ended_s: float, ended: tuple[int, int, str]) -> None:
         stage = self._stage_at(started_s)

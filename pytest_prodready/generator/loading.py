@@ -36,7 +36,11 @@ def place_of(trace: Any, path: str) -> str:
 
 def _told(failure: BaseException, name: str) -> str:
     """SyntaxError knows its own place; of others it is the last line of the locustfile that was run."""
-    lines = [each.lineno for each in traceback.extract_tb(failure.__traceback__) if Path(each.filename).name == name]
+    lines = [
+        each.lineno
+        for each in traceback.extract_tb(failure.__traceback__)
+        if Path(each.filename).name == name
+    ]
     line = getattr(failure, "lineno", None) or (lines[-1] if lines else None)
     where = f"{name}, line {line}: " if line else ""
     missing = failure.name if isinstance(failure, ModuleNotFoundError) else None

@@ -121,17 +121,20 @@ def _run(plan: LocustfilePlan, writer: Writer, orders: io.FileIO) -> None:
     course = Course(plan, runner, writer, listener)
     gevent.get_hub().threadpool.spawn(_obey, orders, course)
     listener.listen(locust.events)
-    locust.events.init.fire(environment=locust, runner=runner, web_ui=None)
+    locust.events.init.fire(environment=locust, runner=runner, web_ui=None)  # type: ignore[no-untyped-call]
     course.prepare()
     writer.tell("began", listener.start_clock())
     health = Health()
-    watching = [gevent.spawn(_probe, health), gevent.spawn(_tell, listener, under_way, runner, writer, health)]
+    watching = [
+        gevent.spawn(_probe, health),
+        gevent.spawn(_tell, listener, under_way, runner, writer, health),
+    ]
     course.run()
     listener.over()
     # The last requests have their answers, or have waited as long as any may.
     with gevent.Timeout(plan.deadline_s + OVER_S, False):
         runner.quit()
-        locust.events.quitting.fire(environment=locust, reverse=True)
+        locust.events.quitting.fire(environment=locust, reverse=True)  # type: ignore[no-untyped-call]
     gevent.killall(watching)
     listener.tell(len(under_way))
 
@@ -144,7 +147,9 @@ def _environment(plan: LocustfilePlan, writer: Writer) -> Environment:
     try:
         options = get_parser().parse_args([*plan.arguments, "--host", host, "--headless"])
     except SystemExit:
-        raise Refused("its arguments, or locust.conf, can't be parsed; the reason is the last it says") from None
+        raise Refused(
+            "its arguments, or locust.conf, can't be parsed; the reason is the last it says"
+        ) from None
     chosen = [each for name, each in classes.items() if name in (options.user_classes or classes)]
     made = Environment(
         user_classes=chosen, events=events, host=host, parsed_options=options, stop_timeout=plan.deadline_s

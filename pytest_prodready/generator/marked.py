@@ -42,7 +42,11 @@ def _cause(failure: Any) -> str:
 
 
 def _inside(failure: Any) -> tuple[Any, ...]:
-    return (getattr(failure, "original", None), getattr(failure, "reason", None), *getattr(failure, "args", ()))
+    return (
+        getattr(failure, "original", None),
+        getattr(failure, "reason", None),
+        *getattr(failure, "args", ()),
+    )
 
 
 def _is_failure(value: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 Kind = Literal["request", "create", "read back"]
 
@@ -74,7 +74,7 @@ class Plan:
         return json.dumps(asdict(self))
 
     @classmethod
-    def parsed(cls, line: str) -> Plan:
+    def parsed(cls, line: str) -> Self:
         """The plan of such a line."""
         told = json.loads(line)
         told["stages"] = tuple(Stage(**each) for each in told["stages"])

@@ -24,7 +24,7 @@ from typing import Any, BinaryIO
 from urllib.parse import unquote
 
 from pytest_prodready.environment.environment import Environment
-from pytest_prodready.environment.recipe import NOT_INHERITED
+from pytest_prodready.environment.recipe import inherited
 from pytest_prodready.environment.secrets import Redactor
 from pytest_prodready.errors import ConfigError, ProdreadyError
 from pytest_prodready.settings import Settings
@@ -322,8 +322,7 @@ def service_engine(
             source="[service]",
             remedy='add engine = "package.module:factory" to [service]',
         )
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)}
-    env = {**inherited, **environment.service_env(), **(overrides or {})}
+    env = {**inherited(), **environment.service_env(), **(overrides or {})}
     redactor = Redactor(_secrets(env))
     with engine_process(
         target,

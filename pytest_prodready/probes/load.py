@@ -61,6 +61,10 @@ class Stage:
     response: Times | None = None  # from the intended start; None: no answer
     service: Times | None = None  # from the actual start
     mean_s: float = 0.0  # service time
+    users: int = 0  # of a locustfile, whose `rate` is what they made of it; 0: an open schedule
+    steady_s: float = 0.0  # when its users had come: `rate` and `held` are of these seconds
+    held: float = 0.0  # share of the users' time that they waited for answers
+    in_turn: Times | None = None  # with what held users would have sent meanwhile
 
     @property
     def failures(self) -> int:
@@ -70,7 +74,7 @@ class Stage:
     @property
     def answered(self) -> int:
         """How many requests had any answer."""
-        return self.due - sum(each.count for each in self.failed if not each.what.isdigit())
+        return self.due - sum(each.count for each in self.failed if not each.what[:3].isdigit())
 
     @property
     def failed_share(self) -> float:
@@ -204,6 +208,9 @@ class Load:
     last_words: str = ""
     knee: Knee | None = None
     attempts: int = 1
+    locustfile: str = ""  # the name of the user's own, a closed model; empty: an open schedule
+    shortfall: str = ""  # why its users made less of a load than was planned
+    remarks: tuple[str, ...] = ()  # on what it did, and what of it doesn't count
 
     def stage(self, name: str) -> Stage | None:
         """The stage of this name, if it came to it."""

@@ -52,11 +52,13 @@ class GeneratorProcess:
         self._log = run.folder / f"generator-{number}.log"
         self._out = run.folder / f"generator-{number}.samples"
         self._out.touch(mode=0o600)
-        command = ["pytest_prodready.generator", "--out", str(self._out)]
-        self._process = _spawned(run, command, self._log)
+        self._process = self._spawned(run, plan)
         self._read = self._out.open(encoding="utf-8")
         self._part = ""
         self._say(plan.as_json())
+
+    def _spawned(self, run: Run, plan: Plan) -> subprocess.Popen[bytes]:
+        return _spawned(run, ["pytest_prodready.generator", "--out", str(self._out)], self._log)
 
     @property
     def alive(self) -> bool:
@@ -91,6 +93,11 @@ class GeneratorProcess:
                 break
             time.sleep(0.02)
         raise ServerError("The load generator did not start.", value=tail(self._log))
+
+    @property
+    def untimely_end(self) -> str:
+        """What to say where it ended before it was done."""
+        return "the load generator ended before its time"
 
     def end_climb(self) -> None:
         """Leave out what is left of the climb."""

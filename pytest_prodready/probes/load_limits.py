@@ -8,6 +8,7 @@ from __future__ import annotations
 from pytest_prodready.generator.answers import NEVER_SENT, NO_ANSWER, WRONG_STATUS
 from pytest_prodready.generator.stream import Sample
 from pytest_prodready.probes.load import Generator, Load, Stage
+from pytest_prodready.probes.load_closed import short
 from pytest_prodready.settings import LoadSettings
 
 LOST = 2.0  # times more than may be are too many for chance, and for the rest of the stage to make good
@@ -111,6 +112,7 @@ def missed(seen: Load, limits: LoadSettings) -> bool:
         return True
     return any(
         stage.achieved < limits.achieved
+        or (stage.users > 0 and short(stage, seen, limits.achieved))
         or too_many(stage, limits)
         or too_slow(stage, seen.usual, limits) != ""
         for stage in seen.climb

@@ -22,7 +22,7 @@ MOST_WRITES = 50_000
 def plan(settings: Settings, service: str, null: str, shapes: dict[str, Shape | None]) -> Plan:
     """All stages, and the declared mix with writes in it."""
     limits = settings.load
-    stages = _stages(limits, service, null)
+    stages = all_stages(limits, service, null)
     return Plan(
         stages=stages,
         asks=tuple(_mix(settings, sum(each.planned for each in stages), shapes)),
@@ -57,7 +57,8 @@ def _name(multiple: float) -> str:
     return f"{multiple:g}x"
 
 
-def _stages(limits: LoadSettings, service: str, null: str) -> tuple[Stage, ...]:
+def all_stages(limits: LoadSettings, service: str, null: str) -> tuple[Stage, ...]:
+    """From the self-test to the usual load after the peak."""
     usual = limits.expected_rps or 1.0
     test = Stage(SELF_TEST, null, SELF_TEST_TIMES * limits.peak_rps, limits.self_test_s, null=True)
     return (

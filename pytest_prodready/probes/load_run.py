@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,20 +12,23 @@ import psycopg
 
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.errors import ProdreadyError
+from pytest_prodready.generator.locustfile_plan import LocustfilePlan
 from pytest_prodready.generator.plan import Plan
 from pytest_prodready.generator.stream import Sample
 from pytest_prodready.probes.drill import last_words
 from pytest_prodready.probes.drill_ledger import ReadBack
 from pytest_prodready.probes.drill_scene import Scene, has_ended, renew, steady_or_renewed
 from pytest_prodready.probes.health import wait_until
-from pytest_prodready.probes.load import AGAIN, SELF_TEST, WARM_UP, Load, PoolLook, Second
+from pytest_prodready.probes.load import AGAIN, SELF_TEST, WARM_UP, Load, PoolLook, Second, Stage
 from pytest_prodready.probes.load_generator import GeneratorProcess, generating, null_server, without_locust
 from pytest_prodready.probes.load_health import generator_of, with_health
 from pytest_prodready.probes.load_knee import knee
 from pytest_prodready.probes.load_ledger import ledger
 from pytest_prodready.probes.load_limits import FAILURES, Counted, doubts, firm, missed
+from pytest_prodready.probes.load_locustfile import locustfile_at_work, locustfile_plan
 from pytest_prodready.probes.load_plan import multiples, plan, shapes
 from pytest_prodready.probes.load_stats import Digest, percentile
+from pytest_prodready.probes.load_users import Users
 from pytest_prodready.probes.load_watch import Watch, counters, risen
 from pytest_prodready.probes.traffic import Traffic
 from pytest_prodready.settings import LoadSettings, Settings
@@ -65,20 +68,18 @@ def load(
 def _once(scene: Scene) -> Load:
     settings, environment = scene.settings, scene.environment
     limits = settings.load
-    seen_at_rest = shapes(scene.traffic, settings)
     process = environment.application.pid if environment.application else None
     errors, before = _log_errors(environment), counters(environment)
     watch = Watch(environment)
-    with null_server(environment.run) as null, watch.watching():
-        made = plan(settings, scene.traffic.base_url, null, seen_at_rest)
-        with generating(environment.run, made) as generator:
+    with watch.watching():
+        with _at_work(scene) as (made, generator):
             run = _Run(scene, made, generator, watch)
             try:
                 run.follow()
             except ProdreadyError as failure:
                 return Load(limits.expected_rps or 0.0, limits.multiplier, doubt=failure.message)
         left = _left(watch)
-    stages = run.digest.stages()
+    stages = run.stages()
     seconds, after = run.seconds(), counters(environment)
     found = Load(
         expected_rps=limits.expected_rps or 0.0,
@@ -100,7 +101,23 @@ def _once(scene: Scene) -> Load:
         same_process=None if process is None else _same(environment, process),
         last_words=_last_words(environment) if has_ended(scene) else "",
     )
-    return replace(found, ledger=_ledger(scene, run), knee=knee(found.climb))
+    return replace(found, ledger=_ledger(scene, run), knee=knee(found.climb), **run.of_locustfile(stages))
+
+
+@contextmanager
+def _at_work(scene: Scene) -> Iterator[tuple[Plan, GeneratorProcess]]:
+    """The plan, and who is at work on it: the user's locustfile where there is one."""
+    settings, environment = scene.settings, scene.environment
+    if settings.load.locustfile is not None:
+        users = locustfile_plan(settings.load, scene.traffic.base_url, environment.folder)
+        with locustfile_at_work(environment.run, users, environment.folder) as locustfile:
+            yield users, locustfile
+        return
+    seen_at_rest = shapes(scene.traffic, settings)
+    with null_server(environment.run) as null:
+        made = plan(settings, scene.traffic.base_url, null, seen_at_rest)
+        with generating(environment.run, made) as generator:
+            yield made, generator
 
 
 @dataclass
@@ -125,6 +142,7 @@ class _Run:
     def __post_init__(self) -> None:
         limits = self.limits
         self.digest = Digest(self.plan, multiples(limits), limits.unnoticed_ms / 1000)
+        self.users = Users(self.plan, self.digest) if isinstance(self.plan, LocustfilePlan) else None
         self._counted = [Counted(stage.planned) for stage in self.plan.stages]
 
     @property
@@ -145,18 +163,36 @@ class _Run:
             for each in self.generator.news():
                 self._take(each)
             self._end_what_is_lost()
+            self._end_what_sends_nothing()
             self._tell(length)
             if has_ended(self.scene):
                 self._end("the service's process had ended", FAILURES)
                 return
             if not running and not self._done:
-                raise ProdreadyError("the load generator ended before its time")
+                raise ProdreadyError(self.generator.untimely_end)
         if not self._done:
             self._end("the generator was not done when all deadlines had passed", FAILURES)
 
+    def stages(self) -> tuple[Stage, ...]:
+        """Each stage that it came to."""
+        return self.digest.stages() if self.users is None else self.users.stages()
+
     def seconds(self) -> tuple[Second, ...]:
         """Each second of the run, with how service and machine fared in it."""
-        return with_health(self.digest.seconds(), self.watch.usage, self.watch.machine)
+        seconds = self.digest.seconds()
+        if self.users is not None:
+            seconds = self.users.seconds(seconds)
+        return with_health(seconds, self.watch.usage, self.watch.machine)
+
+    def of_locustfile(self, stages: tuple[Stage, ...]) -> dict[str, Any]:
+        """What is only known of a locustfile."""
+        if self.users is None or self.limits.locustfile is None:
+            return {}
+        return {
+            "locustfile": self.limits.locustfile.name,
+            "shortfall": self.users.shortfall(stages, self.healths, self.limits.failures),
+            "remarks": self.users.remarks(),
+        }
 
     def _take(self, told: Sample | dict[str, Any]) -> None:
         if isinstance(told, Sample):
@@ -173,6 +209,14 @@ class _Run:
             self.unfinished = told["unfinished"]
         elif "done" in told:
             self._done = True
+        elif self.users is not None:
+            self.users.take(told)
+
+    def _end_what_sends_nothing(self) -> None:
+        """Raise ProdreadyError where a locustfile has had its time and nothing comes of it."""
+        since_s = time.monotonic() - self._began
+        if self.users is not None and (silence := self.users.silence(self.healths, since_s)):
+            raise ProdreadyError(silence)
 
     def _end_what_is_lost(self) -> None:
         if self.ended:
@@ -197,12 +241,13 @@ class _Run:
         if now < self._told_at + TELL_EVERY_S or not self._recent:
             return
         self._told_at = now
-        stage = self.plan.stages[self._latest]
+        stage, plan = self.plan.stages[self._latest], self.plan
+        load = f"{plan.users_in(stage)} users" if isinstance(plan, LocustfilePlan) else f"{stage.rate:g}/s"
         p95 = percentile(sorted(self._recent), 0.95) * 1000
         failed = sum(each.failed for each in self._counted)
         left = max(0.0, self._began + length - now)
         self.scene.progress(
-            f"load: {stage.name}, {stage.rate:g}/s: p95 {p95:.0f} ms, {failed} errors, {left:.0f} s left"
+            f"load: {stage.name}, {load}: p95 {p95:.0f} ms, {failed} errors, {left:.0f} s left"
         )
 
 
@@ -216,7 +261,7 @@ def _left(watch: Watch) -> PoolLook | None:
 
 def _ledger(scene: Scene, run: _Run) -> Any:
     writes = scene.settings.writes
-    if writes is None:
+    if writes is None or run.users is not None:
         return None
     scene.progress("load: reading the writes back")
     samples = [each for found in run.digest.samples for each in found]

@@ -80,7 +80,7 @@ class Digest:
         seconds = max(each.intended_s for each in found) - at_s + 1 / told.rate
         end = at_s + seconds + _grace(found, at_s, seconds)
         good = [each for each in found if each.verdict == RIGHT]
-        waits = [each for each in found if each.verdict == RIGHT or _without_answer(each, self.errors)]
+        waits = self.waits(number)
         return Stage(
             name=told.name,
             multiple=self._multiples.get(told.name, 0.0),
@@ -102,6 +102,11 @@ class Digest:
             service=times(_blocks(good, at_s, from_intended=False)),
             mean_s=round(sum(e.ended_s - e.started_s for e in good) / len(good), 6) if good else 0.0,
         )
+
+    def waits(self, number: int) -> list[Sample]:
+        """The requests of a stage whose time is known: good ones, and those that waited in vain."""
+        found = self.samples[number]
+        return [each for each in found if each.verdict == RIGHT or _without_answer(each, self.errors)]
 
     def seconds(self) -> tuple[Second, ...]:
         """Each second of the run, by when requests were due."""
@@ -129,7 +134,7 @@ class Digest:
 
     def what(self, sample: Sample) -> str:
         """How a request ended, in a word or two."""
-        return str(sample.status) if sample.status else self.errors[sample.error]
+        return self.errors[sample.error] if sample.error >= 0 else str(sample.status)
 
     def _kinds(self, found: Iterable[Sample], *verdicts: int) -> tuple[Kind, ...]:
         counts = Counter((each.ask, self.what(each)) for each in found if each.verdict in verdicts)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pytest_prodready.settings.base import Count, Seconds, Table
 
@@ -25,6 +26,9 @@ class LoadSettings(Table):
     peak_s: Seconds = 15.0
     again_s: Seconds = 8.0  # the usual load after the peak
     users: Count | None = None  # requests under way at most; as many as are due within deadline_s
+    locustfile: Path | None = None  # the user's own, instead of the declared requests
+    users_at_1x: Count | None = None  # of the locustfile: so many make the usual load
+    locust_arguments: tuple[str, ...] = ()  # as on Locust's command line
     writes: Annotated[float, Field(ge=0, le=0.4)] = (
         0.1  # of the requests are [writes] create, where it is given, and as many read them back
     )
@@ -42,6 +46,22 @@ class LoadSettings(Table):
     memory_growth: Annotated[float, Field(ge=1)] = 1.5  # from the usual load to the same after the peak
     memory_growth_mb: Annotated[float, Field(ge=0)] = 100  # less than this is no growth
     headroom: Annotated[float, Field(ge=1)] = 1.2  # advice only: estimated limit over the peak
+
+    @field_validator("locustfile", mode="before")
+    @classmethod
+    def _none_where_empty(cls, value: Any) -> Any:
+        return value or None  # so that an option can take it away
+
+    @model_validator(mode="after")
+    def _users_for_the_locustfile(self) -> LoadSettings:
+        if self.locustfile is not None and self.users_at_1x is None:
+            raise ValueError(
+                "locustfile needs users_at_1x: how many of its users make expected_rps together"
+                " (rps times the seconds from one request of a user to the next)"
+            )
+        if self.locustfile is not None and self.expected_rps is None:
+            raise ValueError("locustfile needs expected_rps, too: what its users have to make at 1x")
+        return self
 
     @model_validator(mode="after")
     def _no_more_than_can_be_held(self) -> LoadSettings:

@@ -1,0 +1,167 @@
+"""From the samples of a locustfile's users to stages: a closed model, whose requests nobody schedules."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from pytest_prodready.generator.locustfile_plan import LocustfilePlan, ramp_s
+from pytest_prodready.generator.plan import Ask
+from pytest_prodready.generator.stream import Sample
+from pytest_prodready.probes.load import Second, Stage, Times
+from pytest_prodready.probes.load_stats import Digest, percentile, times
+
+LEFT = 0.9  # of a stage's users have to be there
+MOST_IN_TURN = 1000  # requests that one held user would have sent meanwhile
+NAMED = 2
+
+
+class Users:
+    """What is told of the users while they are at work, and what their samples amount to."""
+
+    def __init__(self, plan: LocustfilePlan, digest: Digest) -> None:
+        self._plan, self._digest = plan, digest
+        self._began: dict[int, float] = {}
+        self._cut = 0
+        self._raised: dict[str, int] = {}
+        self._shapes: list[str] = []
+        self._ended_in = ""
+
+    def take(self, told: Mapping[str, Any]) -> None:
+        """One more thing that the generator has told."""
+        if "ask" in told:
+            plan = self._digest.plan
+            self._digest.plan = replace(plan, asks=(*plan.asks, Ask(told["ask"], "")))
+        elif "stage" in told:
+            number, began_s = told["stage"]
+            self._began[number] = began_s
+        elif "ended itself" in told:
+            self._ended_in = told["ended itself"]
+        self._cut = told.get("cut", self._cut)
+        self._raised = told.get("raised", self._raised)
+        self._shapes = told.get("shapes", self._shapes)
+
+    def silence(self, healths: Sequence[Mapping[str, Any]], at_s: float) -> str:
+        """Why there is nothing to wait for: its users have sent nothing, and had the time; else empty."""
+        patience_s = sum(each.seconds for each in self._plan.stages if not each.climb) / 2
+        if at_s < patience_s or any(self._digest.samples) or any(each["sent"] for each in healths):
+            return ""
+        there = healths[-1]["users"] if healths else 0
+        doing = (
+            "they wait, or are busy in on_start or a task"
+            if there
+            else "none of them is left: they stop themselves, or raise when they are made"
+        )
+        return f"your locustfile sent no request within {at_s:.0f} s; it has {there} users now, and {doing}"
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Each stage that had requests, by what was made of it."""
+        return tuple(self._stage(number) for number, found in enumerate(self._digest.samples) if found)
+
+    def seconds(self, known: Sequence[Second]) -> tuple[Second, ...]:
+        """The seconds with requests, and those in which there was none since users waited for answers."""
+        by_second = {int(each.at_s): each for each in known}
+        sent = [each for found in self._digest.samples for each in found]
+        for at in range(min(by_second, default=0), max(by_second, default=0)):
+            held = sum(each.started_s <= at and each.ended_s >= at + 1 for each in sent)
+            if at not in by_second and held:
+                stage = by_second[at - 1].stage
+                by_second[at] = Second(float(at), stage, 0, 0, 0, None, None, None, 0, float(held))
+        return tuple(by_second[at] for at in sorted(by_second))
+
+    def shortfall(
+        self, stages: Sequence[Stage], healths: Sequence[Mapping[str, Any]], failures: float
+    ) -> str:
+        """Why the load was less than planned by the locustfile's own doing; empty when it wasn't."""
+        if self._ended_in:
+            return f"your locustfile ended its test itself in stage {self._ended_in}"
+        began = {self._plan.stages[number].name for number in self._began}
+        if silent := began - {each.name for each in stages}:
+            return f"your locustfile sent no request in stage {', '.join(sorted(silent))}"
+        for each in stages:
+            left = min(_users_in(each, healths), default=each.users)
+            if left < LEFT * each.users:
+                return (
+                    f"only {left} of {each.users} users were left in stage {each.name}: they stop themselves"
+                )
+        sent = sum(each.due for each in stages)
+        return self._raising() if sum(self._raised.values()) > max(1, failures * sent) else ""
+
+    def remarks(self) -> tuple[str, ...]:
+        """What else has to be known of it."""
+        told = [
+            self._raising() if self._raised else "",
+            f"{self._cut} requests were under way when their users were stopped, and don't count"
+            if self._cut
+            else "",
+            f"its {', '.join(self._shapes)} isn't used: stages are the gate's" if self._shapes else "",
+        ]
+        return tuple(filter(None, told))
+
+    def _raising(self) -> str:
+        places = ", ".join([*self._raised][:NAMED])
+        return f"tasks of your locustfile raised {sum(self._raised.values())} times: {places}"
+
+    def _stage(self, number: int) -> Stage:
+        """Its own figures in place of those that only a schedule gives a meaning."""
+        told, found = self._plan.stages[number], self._digest.samples[number]
+        seen, users = self._digest.stage(number), self._plan.users_in(told)
+        at_s = self._began[number]
+        seconds = self._end_of(number) - at_s
+        steady_at = at_s + min(ramp_s(told), seconds / 2)
+        steady_s = at_s + seconds - steady_at
+        sent = [each for each in found if each.started_s >= steady_at]
+        held = sum(_within(each, steady_at, at_s + seconds) for each in found) / (users * steady_s)
+        return replace(
+            seen,
+            at_s=round(at_s, 3),
+            seconds=round(seconds, 3),
+            rate=round(len(sent) / steady_s, 3),
+            in_time=seen.answered,
+            users=users,
+            steady_s=round(steady_s, 3),
+            held=round(min(1.0, held), 4),
+            in_turn=_in_turn(
+                self._digest.waits(number), users * steady_s * max(0.0, 1 - held), len(sent), at_s
+            ),
+        )
+
+    def _end_of(self, number: int) -> float:
+        """When the next stage began; of the last one, when it should have ended, or had to."""
+        began, latest = (
+            self._began[number],
+            max(each.ended_s for found in self._digest.samples for each in found),
+        )
+        planned = began + self._plan.stages[number].seconds
+        return min([each for each in self._began.values() if each > began], default=min(planned, latest))
+
+
+def _users_in(stage: Stage, healths: Iterable[Mapping[str, Any]]) -> list[int]:
+    steady_at, end = stage.at_s + stage.seconds - stage.steady_s, stage.at_s + stage.seconds
+    return [each["users"] for each in healths if steady_at <= each["at_s"] <= end]
+
+
+def _within(sample: Sample, start: float, end: float) -> float:
+    """How long a request was under way in this time."""
+    return max(0.0, min(sample.ended_s, end) - max(sample.started_s, start))
+
+
+def _in_turn(waits: Sequence[Sample], free_s: float, count: int, at_s: float) -> Times | None:
+    """The times with those of requests that were never sent, since a user was held by the one before.
+
+    In each cycle (its own pause, and what an answer mostly takes) a user would have sent another one, which
+    would have waited for the rest of that time.
+    """
+    if not waits or not count:
+        return None
+    took = sorted(each.ended_s - each.started_s for each in waits)
+    cycle = free_s / count + percentile(took, 0.5)
+    blocks: dict[int, list[float]] = defaultdict(list)
+    for each in waits:
+        left, late, step = each.ended_s - each.started_s, 0.0, max(cycle, took[-1] / MOST_IN_TURN)
+        while left > 0 or not late:
+            blocks[int(each.started_s - at_s + late)].append(left)
+            left, late = left - step, late + step
+    return times([blocks[number] for number in sorted(blocks)])
