@@ -33,7 +33,7 @@ def users_were_held(rule: Rule, seen: Load, limits: LoadSettings, limit: str) ->
     """Inconclusive where nobody was too slow, but more would have been, had they not been held."""
     for each in seen.climb:
         times = each.in_turn
-        if times is not None and (times.p95.low_ms > limits.p95_ms or times.p99.low_ms > limits.p99_ms):
+        if times is not None and (times.p95.ms > limits.p95_ms or times.p99.ms > limits.p99_ms):
             return rule.inconclusive(_omitted(each), limit=limit)
     return None
 

@@ -75,7 +75,7 @@ def judged(  # noqa: PLR0913 (what a finding is made of, by name)
 def at(stage: Stage) -> str:
     """Which load it was: at 10x, 200/s."""
     users = f" {stage.users} users," if stage.users else ""
-    return f"at {stage.name},{users} {stage.rate:.4g}/s,"
+    return f"at {stage.name},{users} {stage.rate:g}/s,"
 
 
 def kinds(found: Iterable[Kind]) -> str:

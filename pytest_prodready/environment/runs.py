@@ -158,7 +158,8 @@ def close_pipes(process: subprocess.Popen[bytes]) -> None:
     """Close our ends of a process's standard input and output; it may notice, so not before its end."""
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
-            pipe.close()
+            with suppress(BrokenPipeError):  # the last it was told came too late
+                pipe.close()
 
 
 def base_folder() -> Path:

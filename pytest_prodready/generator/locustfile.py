@@ -124,6 +124,7 @@ def _run(plan: LocustfilePlan, writer: Writer, orders: io.FileIO) -> None:
     locust.events.init.fire(environment=locust, runner=runner, web_ui=None)  # type: ignore[no-untyped-call]
     course.prepare()
     writer.tell("began", listener.start_clock())
+    writer.flush()  # its users may never let us
     health = Health()
     watching = [
         gevent.spawn(_probe, health),

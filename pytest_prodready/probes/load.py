@@ -64,6 +64,7 @@ class Stage:
     users: int = 0  # of a locustfile, whose `rate` is what they made of it; 0: an open schedule
     steady_s: float = 0.0  # when its users had come: `rate` and `held` are of these seconds
     held: float = 0.0  # share of the users' time that they waited for answers
+    possible: float = 0.0  # requests a second, had every answer come at once
     in_turn: Times | None = None  # with what held users would have sent meanwhile
 
     @property
@@ -89,7 +90,7 @@ class Stage:
     @property
     def goodput(self) -> float:
         """Good answers a second."""
-        return self.good / (self.due / self.rate) if self.due else 0.0
+        return self.rate * self.good / self.due if self.due else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,14 +24,9 @@ def short(stage: Stage, seen: Load, achieved: float) -> bool:
     return count + CHANCE * math.sqrt(count) < achieved * expected(stage, seen) * stage.steady_s
 
 
-def possible(stage: Stage) -> float:
-    """Requests a second that they would have made, had every answer come at once."""
-    return stage.rate / (1 - stage.held) if stage.held < 1 else math.inf
-
-
 def too_few(stage: Stage, seen: Load, achieved: float) -> bool:
     """Whether no service, however quick, would have got the expected rate from so few users."""
-    return short(stage, seen, achieved) and possible(stage) < achieved * expected(stage, seen)
+    return short(stage, seen, achieved) and stage.possible < achieved * expected(stage, seen)
 
 
 def too_few_words(stage: Stage, seen: Load) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from pytest_prodready.probes.load import Second, Stage, Times
 from pytest_prodready.probes.load_stats import Digest, percentile, times
 
 LEFT = 0.9  # of a stage's users have to be there
+SHORTEST_S = 0.001
 MOST_IN_TURN = 1000  # requests that one held user would have sent meanwhile
 NAMED = 2
 
@@ -77,15 +79,14 @@ class Users:
         """Why the load was less than planned by the locustfile's own doing; empty when it wasn't."""
         if self._ended_in:
             return f"your locustfile ended its test itself in stage {self._ended_in}"
-        began = {self._plan.stages[number].name for number in self._began}
-        if silent := began - {each.name for each in stages}:
-            return f"your locustfile sent no request in stage {', '.join(sorted(silent))}"
-        for each in stages:
-            left = min(_users_in(each, healths), default=each.users)
-            if left < LEFT * each.users:
-                return (
-                    f"only {left} of {each.users} users were left in stage {each.name}: they stop themselves"
-                )
+        sending = {each.name for each in stages}
+        for number in self._began:
+            stage, users = self._plan.stages[number], self._plan.users_in(self._plan.stages[number])
+            left = min(self._users_there(number, healths), default=users)
+            if left < LEFT * users:
+                return f"only {left} of {users} users were left in stage {stage.name}: they stop themselves"
+            if stage.name not in sending:
+                return f"your locustfile sent no request in stage {stage.name}"
         sent = sum(each.due for each in stages)
         return self._raising() if sum(self._raised.values()) > max(1, failures * sent) else ""
 
@@ -93,7 +94,7 @@ class Users:
         """What else has to be known of it."""
         told = [
             self._raising() if self._raised else "",
-            f"{self._cut} requests were under way when their users were stopped, and don't count"
+            f"users were stopped in {self._cut} requests that were under way, which don't count"
             if self._cut
             else "",
             f"its {', '.join(self._shapes)} isn't used: stages are the gate's" if self._shapes else "",
@@ -108,39 +109,37 @@ class Users:
         """Its own figures in place of those that only a schedule gives a meaning."""
         told, found = self._plan.stages[number], self._digest.samples[number]
         seen, users = self._digest.stage(number), self._plan.users_in(told)
-        at_s = self._began[number]
-        seconds = self._end_of(number) - at_s
-        steady_at = at_s + min(ramp_s(told), seconds / 2)
-        steady_s = at_s + seconds - steady_at
+        at_s, end = self._began[number], self._end_of(number)
+        steady_at = at_s + ramp_s(told) if at_s + ramp_s(told) < end else at_s
+        steady_s = end - steady_at
         sent = [each for each in found if each.started_s >= steady_at]
-        held = sum(_within(each, steady_at, at_s + seconds) for each in found) / (users * steady_s)
+        waited = [took for each in found if (took := _within(each, steady_at, end))]
+        held = min(1.0, sum(waited) / (users * steady_s))
+        free_s = max(SHORTEST_S, steady_s * (1 - held))
         return replace(
             seen,
             at_s=round(at_s, 3),
-            seconds=round(seconds, 3),
-            rate=round(len(sent) / steady_s, 3),
+            seconds=round(end - at_s, 3),
+            rate=round(len(sent) / steady_s, 2),
             in_time=seen.answered,
             users=users,
-            steady_s=round(steady_s, 3),
-            held=round(min(1.0, held), 4),
-            in_turn=_in_turn(
-                self._digest.waits(number), users * steady_s * max(0.0, 1 - held), len(sent), at_s
-            ),
+            steady_s=round(steady_s, 3) if steady_at > at_s else 0.0,
+            held=round(held, 4),
+            possible=round(len(waited) / free_s, 2),
+            in_turn=_in_turn(self._digest.waits(number), users * free_s, len(sent), at_s),
         )
+
+    def _users_there(self, number: int, healths: Iterable[Mapping[str, Any]]) -> list[int]:
+        """How many users there were at each look, when all had come."""
+        steady_at, end = self._began[number] + ramp_s(self._plan.stages[number]), self._end_of(number)
+        return [each["users"] for each in healths if steady_at <= each["at_s"] <= end]
 
     def _end_of(self, number: int) -> float:
         """When the next stage began; of the last one, when it should have ended, or had to."""
-        began, latest = (
-            self._began[number],
-            max(each.ended_s for found in self._digest.samples for each in found),
-        )
-        planned = began + self._plan.stages[number].seconds
-        return min([each for each in self._began.values() if each > began], default=min(planned, latest))
-
-
-def _users_in(stage: Stage, healths: Iterable[Mapping[str, Any]]) -> list[int]:
-    steady_at, end = stage.at_s + stage.seconds - stage.steady_s, stage.at_s + stage.seconds
-    return [each["users"] for each in healths if steady_at <= each["at_s"] <= end]
+        began = self._began[number]
+        latest = max((each.ended_s for found in self._digest.samples for each in found), default=began)
+        planned = min(began + self._plan.stages[number].seconds, max(latest, began + SHORTEST_S))
+        return min([each for each in self._began.values() if each > began], default=planned)
 
 
 def _within(sample: Sample, start: float, end: float) -> float:
@@ -157,11 +156,10 @@ def _in_turn(waits: Sequence[Sample], free_s: float, count: int, at_s: float) ->
     if not waits or not count:
         return None
     took = sorted(each.ended_s - each.started_s for each in waits)
-    cycle = free_s / count + percentile(took, 0.5)
+    cycle = max(free_s / count + percentile(took, 0.5), took[-1] / MOST_IN_TURN, SHORTEST_S)
     blocks: dict[int, list[float]] = defaultdict(list)
     for each in waits:
-        left, late, step = each.ended_s - each.started_s, 0.0, max(cycle, took[-1] / MOST_IN_TURN)
-        while left > 0 or not late:
-            blocks[int(each.started_s - at_s + late)].append(left)
-            left, late = left - step, late + step
+        took_s, since_s = each.ended_s - each.started_s, each.started_s - at_s
+        for missed in range(max(1, math.ceil(took_s / cycle))):
+            blocks[int(since_s + missed * cycle)].append(took_s - missed * cycle)
     return times([blocks[number] for number in sorted(blocks)])

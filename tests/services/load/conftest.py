@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ class Loaded:
     seconds: float
     told: tuple[str, ...]
     left: tuple[int, ...]  # processes of the run other than the service, after the load
+    logs: Mapping[str, str]
 
 
 Loads = Callable[..., Loaded]
@@ -78,7 +79,7 @@ def loads(tmp_path: Path) -> Loads:
                 seen = load(environment, traffic, settings, told.append)
                 seconds = time.monotonic() - began
                 running = _others(environment)
-                return Loaded(seen, settings, seconds, tuple(told), tuple(running))
+                return Loaded(seen, settings, seconds, tuple(told), tuple(running), environment.logs())
             finally:
                 traffic.close()
         finally:
