@@ -179,7 +179,11 @@ def _times(stage: Stage) -> str:
 
 def _service(stage: Stage) -> str:
     """What a client that waits for each answer before it sends the next would have seen."""
-    return f"; from the actual start p95 is {stage.service.p95.ms:.0f} ms" if stage.service else ""
+    return (
+        f"; from the actual start p95 is {stage.service.p95.ms:.0f} ms"
+        if stage.service and not stage.users
+        else ""
+    )
 
 
 def _cut(seen: Load, stage: Stage) -> str:

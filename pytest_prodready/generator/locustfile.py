@@ -29,7 +29,7 @@ from locust.runners import STATE_CLEANUP, STATE_STOPPED, STATE_STOPPING
 from pytest_prodready.generator.health import Health
 from pytest_prodready.generator.listening import Listener
 from pytest_prodready.generator.loading import Refused, loaded
-from pytest_prodready.generator.locustfile_plan import LocustfilePlan, ramp_s
+from pytest_prodready.generator.locustfile_plan import LocustfilePlan
 from pytest_prodready.generator.stream import Writer
 from pytest_prodready.generator.under_way import UnderWay
 
@@ -67,7 +67,7 @@ class Course:
                 continue
             began = self._listener.begin(number)
             self._writer.tell("stage", [number, round(began, 6)])
-            self._come_or_go(self._plan.users_in(stage), began, ramp_s(stage))
+            self._come_or_go(self._plan.users_in(stage), began, self._plan.ramp_s(stage))
             while self._listener.now_s < began + stage.seconds and (self._climbing or not stage.climb):
                 gevent.sleep(TICK_S)
                 if self._ended_itself():

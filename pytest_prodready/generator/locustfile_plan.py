@@ -23,7 +23,10 @@ class LocustfilePlan(Plan):
         """How many users a stage has."""
         return max(1, round(self.users * stage.rate / self.usual_rps))
 
+    def ramp_s(self, stage: Stage) -> float:
+        """How long its new users take to come, one after the other: they would be a crowd otherwise.
 
-def ramp_s(stage: Stage) -> float:
-    """How long its new users take to come, one after the other: they would be a crowd otherwise."""
-    return stage.seconds / 4
+        Each sends at once, and maybe before, in on_start: spread over two of its cycles that is no peak.
+        """
+        cycle = self.users / self.usual_rps
+        return min(stage.seconds / 2, max(stage.seconds / 4, 2 * cycle))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pytest_prodready.generator.locustfile_plan import LocustfilePlan, ramp_s
+from pytest_prodready.generator.locustfile_plan import LocustfilePlan
 from pytest_prodready.generator.plan import Ask
 from pytest_prodready.generator.stream import Sample
 from pytest_prodready.probes.load import Second, Stage, Times
@@ -84,7 +84,8 @@ class Users:
             stage, users = self._plan.stages[number], self._plan.users_in(self._plan.stages[number])
             left = min(self._users_there(number, healths), default=users)
             if left < LEFT * users:
-                return f"only {left} of {users} users were left in stage {stage.name}: they stop themselves"
+                there = f"only {left} of {users} users were there in stage {stage.name}"
+                return f"{there}: others stopped themselves, or were slow to come"
             if stage.name not in sending:
                 return f"your locustfile sent no request in stage {stage.name}"
         sent = sum(each.due for each in stages)
@@ -110,7 +111,8 @@ class Users:
         told, found = self._plan.stages[number], self._digest.samples[number]
         seen, users = self._digest.stage(number), self._plan.users_in(told)
         at_s, end = self._began[number], self._end_of(number)
-        steady_at = at_s + ramp_s(told) if at_s + ramp_s(told) < end else at_s
+        ramped = at_s + self._plan.ramp_s(told)
+        steady_at = ramped if ramped < end else at_s
         steady_s = end - steady_at
         sent = [each for each in found if each.started_s >= steady_at]
         waited = [took for each in found if (took := _within(each, steady_at, end))]
@@ -131,7 +133,10 @@ class Users:
 
     def _users_there(self, number: int, healths: Iterable[Mapping[str, Any]]) -> list[int]:
         """How many users there were at each look, when all had come."""
-        steady_at, end = self._began[number] + ramp_s(self._plan.stages[number]), self._end_of(number)
+        steady_at, end = (
+            self._began[number] + self._plan.ramp_s(self._plan.stages[number]),
+            self._end_of(number),
+        )
         return [each["users"] for each in healths if steady_at <= each["at_s"] <= end]
 
     def _end_of(self, number: int) -> float:

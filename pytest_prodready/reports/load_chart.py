@@ -37,6 +37,7 @@ def load_chart(seen: Load, *, alone: bool = False) -> str:
     curve_top = bottom + 58
     notes_y = curve_top + CURVE_HEIGHT + 40
     notes = [*generator_words(seen.generator), *([ledger_words(seen.ledger)] if seen.ledger else [])]
+    notes += locustfile_words(seen)
     if seen.ended:
         notes.append(f"the climb was ended in stage {seen.ended_in}: {seen.ended}")
     body = [
@@ -78,13 +79,22 @@ def generator_words(generator: Generator) -> tuple[str, str]:
     return f"generator: {told[0]}", f"machine: {told[1]}"
 
 
+def locustfile_words(seen: Load) -> list[str]:
+    """What has to be known of times and rates where users of a locustfile made them; nothing where not."""
+    if not seen.locustfile:
+        return []
+    waits = "its users wait for each answer, and times count from when it was sent"
+    return [f"closed model: your locustfile ({seen.locustfile}); {waits}", *seen.remarks]
+
+
 def _bands(seen: Load, x: svg.Scale, bottom: float) -> str:
     """The stages, behind everything, each with its name; every other one is shaded."""
     parts = []
     shown = [each for each in seen.stages if each.name != SELF_TEST]
     for number, each in enumerate(shown):
         left, right = x(each.at_s), x(each.at_s + each.seconds)
-        hint = f"{each.name}: {each.rate:g}/s for {each.seconds:g} s, {each.good} of {each.due} good"
+        users = f"{each.users} users, " if each.users else ""
+        hint = f"{each.name}: {users}{each.rate:g}/s for {each.seconds:g} s, {each.good} of {each.due} good"
         kind = "band" if number % 2 else "band plain"
         parts.append(svg.rectangle((left, BANDS_Y + 6), (right - left, bottom - BANDS_Y - 6), kind, hint))
         name = {WARM_UP: "warm-up", AGAIN: "again"}.get(each.name, each.name)

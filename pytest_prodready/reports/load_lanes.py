@@ -22,9 +22,10 @@ KEYS = (
 def lanes(seen: Load, x: svg.Scale) -> list[Lane]:
     """The lanes that this load has something for."""
     seconds = [each for each in seen.seconds if each.at_s >= math.floor(x.low)]
+    begun = "sent" if seen.locustfile else "due"
     found = [
-        Lane("rate, /s", "dashed: due", 70, partial(_rate, x, seconds)),
-        Lane("response, ms", "since it was due", 84, partial(_times, x, seconds)),
+        Lane("rate, /s", f"dashed: {begun}", 70, partial(_rate, x, seconds)),
+        Lane("response, ms", f"since it was {begun}", 84, partial(_times, x, seconds)),
     ]
     if any(each.failed for each in seconds):
         found.append(Lane("failed, /s", "", 36, partial(_failed, x, seconds)))

@@ -9,7 +9,7 @@ CHECKLIST = "15. Load"
 
 _LOADED = frozenset({Needs.SERVICE, Needs.REQUESTS, Needs.LOAD, Needs.DESTRUCTIVE})
 _WRITES = _LOADED | {Needs.WRITES}
-_HOW = "Locust sends the declared requests on an open schedule, from the usual rate by steps to ten times of it and back; "
+_HOW = "Locust sends the declared requests on an open schedule (or has the users of your locustfile), from the usual rate by steps to ten times of it and back; "
 
 RULES = (
     Rule(

@@ -94,6 +94,16 @@ CASES: dict[str, tuple[str, list[str], list[str]]] = {
         [],
         ["waivers[0].approver is missing"],
     ),
+    "no such locustfile": (
+        SMALL + '[load]\nexpected_rps = 5\nlocustfile = "nowhere.py"\nusers_at_1x = 3\n',
+        [],
+        ["no such locustfile", "nowhere.py", "[load] locustfile"],
+    ),
+    "locustfile without users": (
+        SMALL + '[load]\nexpected_rps = 5\nlocustfile = "server.py"\n',
+        [],
+        ["locustfile needs users_at_1x", "prodready.toml:8"],
+    ),
     "missing hba": (POSTGRES % 'hba = "no_hba.conf"', [], ["no_hba.conf"]),
     "no postgres in bin": (POSTGRES % 'bin = "/nowhere/bin"', [], ["/nowhere/bin"]),
     "bad server setting": (POSTGRES % "settings = { no_such_setting = 1 }", [], ["no_such_setting"]),

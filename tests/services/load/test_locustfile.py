@@ -155,7 +155,7 @@ BAD = {
     "stops its users": (
         USER.replace("items(self):", "items(self):\n        from locust.exception import StopUser")
         + "        raise StopUser\n",
-        "they stop themselves",
+        "stopped themselves",
     ),
     "raises in tasks": (USER + "        raise KeyError('id')\n", "KeyError (locustfile.py, line "),
 }

@@ -110,3 +110,20 @@ def second(
 ) -> Second:
     """One second of the run."""
     return Second(at_s, stage_, due, due - failed, failed, 3, p95_ms, p95_ms * 2, slow, 1)
+
+
+def used(name: str, multiple: float, at_s: float, seconds: float, **more: Any) -> Stage:
+    """A stage of a locustfile's users, who make what is expected of them, if nothing else is said."""
+    rate = 20 * multiple
+    given = {"users": int(10 * multiple), "steady_s": seconds * 0.75, "held": 0.02, "possible": 1.02 * rate}
+    return replace(
+        stage(name, multiple, at_s, seconds, in_turn=times(3, 11, 22)), **{"rate": rate, **given, **more}
+    )
+
+
+def closed(*changed: Stage, **more: Any) -> Load:
+    """A healthy run of a locustfile; stages of the same name as these are replaced by them."""
+    usual = (used("1x", 1, 3, 8), used("4x", 4, 11, 4), used("10x", 10, 15, 15), used("1x again", 1, 30, 8))
+    by_name = {each.name: each for each in changed}
+    stages = tuple(by_name.get(each.name, each) for each in usual)
+    return load(**{"stages": stages, "locustfile": "locustfile.py", "ledger": None, **more})
