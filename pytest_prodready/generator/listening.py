@@ -14,6 +14,7 @@ from pytest_prodready.generator.marked import marked
 from pytest_prodready.generator.stream import Sample, Writer
 
 MOST_NAMES = 500  # of requests; a locustfile that doesn't group its addresses has one for each
+LONGEST_S = 3600.0
 OTHERS = "other requests"
 NAME = 80  # characters
 
@@ -72,9 +73,7 @@ class Listener:
 
     def _requested(self, **told: Any) -> None:
         took_s = float(told.get("response_time") or 0.0) / 1000
-        # Locust tells when it began by the other clock.
-        ago_s = took_s if told.get("start_time") is None else time.time() - float(told["start_time"])
-        started_s = self.now_s - ago_s
+        started_s = self.now_s - _ago_s(told.get("start_time"), took_s)
         name = f"{told.get('request_type') or ''} {told.get('name') or ''}".strip()
         self._write(name, started_s, started_s + took_s, marked(told.get("exception"), told.get("response")))
 
@@ -116,3 +115,9 @@ class Listener:
     def _raising(self, *, exception: Any, tb: Any, **_: Any) -> None:
         where = place_of(tb, self._plan.file)
         self._raised[f"{type(exception).__name__}{f' ({where})' if where else ''}"] += 1
+
+
+def _ago_s(start_time: float | None, took_s: float) -> float:
+    """How long ago a request began, by the clock of Locust's clients; others may have another, or none."""
+    ago_s = took_s if start_time is None else time.time() - float(start_time)
+    return ago_s if 0 <= ago_s < LONGEST_S else took_s

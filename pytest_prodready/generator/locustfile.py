@@ -144,9 +144,10 @@ def _environment(plan: LocustfilePlan, writer: Writer) -> Environment:
     """Locust as its command line would set it up, but for the users: how many there are is the plan's."""
     classes, shapes = loaded(plan.file)
     writer.tell("shapes", shapes)
-    host = plan.stages[0].url
+    host, most = plan.stages[0].url, max(plan.users_in(each) for each in plan.stages)
     try:
-        options = get_parser().parse_args([*plan.arguments, "--host", host, "--headless"])
+        ours = ["--host", host, "--headless", "--users", str(most)]
+        options = get_parser().parse_args([*plan.arguments, *ours])
     except SystemExit:
         raise Refused(
             "its arguments, or locust.conf, can't be parsed; the reason is the last it says"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pytest_prodready.environment import leftovers
-from pytest_prodready.environment.announced import module, module_environment
+from pytest_prodready.environment.announced import module_environment
 from pytest_prodready.environment.logs import write_private
 from pytest_prodready.environment.ran import Output
 from pytest_prodready.environment.recipe import inherited
@@ -98,7 +99,15 @@ class LocustfileProcess(GeneratorProcess):
     def _spawned(self, run: Run, plan: Plan) -> subprocess.Popen[bytes]:
         self._mark = f"{MARK}-{self._log.stem}"
         self._printed.__enter__()
-        command = [*module("pytest_prodready.generator.locustfile"), "--out", str(self._out)]
+        # Not from the folder that it runs in: what is called locust.py there is the user's.
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "pytest_prodready.generator.locustfile",
+            "--out",
+            str(self._out),
+        ]
         return run.spawn(
             command, env=self._variables(), cwd=self._folder, log=self._printed.writing, stdin=subprocess.PIPE
         )

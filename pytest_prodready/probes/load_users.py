@@ -50,13 +50,7 @@ class Users:
         patience_s = sum(each.seconds for each in self._plan.stages if not each.climb) / 2
         if at_s < patience_s or any(self._digest.samples) or any(each["sent"] for each in healths):
             return ""
-        there = healths[-1]["users"] if healths else 0
-        doing = (
-            "they wait, or are busy in on_start or a task"
-            if there
-            else "none of them is left: they stop themselves, or raise when they are made"
-        )
-        return f"your locustfile sent no request within {at_s:.0f} s; it has {there} users now, and {doing}"
+        return f"your locustfile sent no request within {at_s:.0f} s: {_doing(healths)}"
 
     def stages(self) -> tuple[Stage, ...]:
         """Each stage that had requests, by what was made of it."""
@@ -145,6 +139,15 @@ class Users:
         latest = max((each.ended_s for found in self._digest.samples for each in found), default=began)
         planned = min(began + self._plan.stages[number].seconds, max(latest, began + SHORTEST_S))
         return min([each for each in self._began.values() if each > began], default=planned)
+
+
+def _doing(healths: Sequence[Mapping[str, Any]]) -> str:
+    """What users do who send nothing."""
+    if not healths:
+        return "something in it runs without end, and lets nothing else run"
+    if there := healths[-1]["users"]:
+        return f"it has {there} users, who wait, or are busy in on_start or a task"
+    return "none of its users is there: they stop themselves, or raise when they are made"
 
 
 def _within(sample: Sample, start: float, end: float) -> float:

@@ -11,6 +11,7 @@ from pytest_prodready.settings.base import Count, Seconds, Table
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Milliseconds = Annotated[float, Field(gt=0, le=600_000)]
+MOST_USERS = 100_000  # of a locustfile
 
 
 class LoadSettings(Table):
@@ -61,6 +62,8 @@ class LoadSettings(Table):
             )
         if self.locustfile is not None and self.expected_rps is None:
             raise ValueError("locustfile needs expected_rps, too: what its users have to make at 1x")
+        if (self.users_at_1x or 0) * self.multiplier > MOST_USERS:
+            raise ValueError(f"users_at_1x times multiplier is more than {MOST_USERS:,} users")
         return self
 
     @model_validator(mode="after")

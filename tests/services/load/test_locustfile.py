@@ -138,11 +138,11 @@ BAD = {
     "no tasks": ("from locust import HttpUser\nclass A(HttpUser):\n    pass\n", "sent no request"),
     "waits in on_start": (
         USER + "\n    def on_start(self):\n        time.sleep(3600)\n",
-        "it has 9 users now",
+        "it has 9 users, who wait",
     ),
     "busy for ever": (
         USER + "\n    def on_start(self):\n        while True:\n            pass\n",
-        "sent no request",
+        "lets nothing else run",
     ),
     "exits in a task": (USER.replace('self.client.get("/items")', "sys.exit(5)"), "ended before its time"),
     "dies": (USER.replace('self.client.get("/items")', "os._exit(6)"), "(exit status 6)"),

@@ -13,25 +13,17 @@ from pytest_prodready.probes.load import Kind, Load
 from pytest_prodready.probes.load_limits import missed
 
 from .loads import LIMITS, POOL, STARVED, closed, load, times, used
+from .test_load import ALL
 
 CLOSED = "closed model: your locustfile"
-BY_LIMITS = (
-    check.stays_up,
-    check.requests_succeed,
-    check.responses_in_time,
-    check.rate_is_reached,
-    check.goodput_holds,
-    check.recovers,
-    check.has_headroom,
-    load_truth.memory_is_bounded,
-)
 TRUTH = (load_truth.no_write_lost, load_truth.answers_are_right, load_truth.no_hidden_errors)
 
 
 def all_judged(seen: Load) -> list[Finding]:
     """The findings of each rule that can be judged by a locustfile."""
     return [
-        *(judge(seen, LIMITS) for judge in BY_LIMITS),
+        *(judge(seen, LIMITS) for judge in ALL),
+        load_truth.memory_is_bounded(seen, LIMITS),
         load_truth.pool_has_room(seen, LIMITS, POOL),
         load_truth.connections_are_given_back(seen, POOL),
     ]
