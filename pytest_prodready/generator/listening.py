@@ -12,6 +12,7 @@ from pytest_prodready.generator.loading import place_of
 from pytest_prodready.generator.locustfile_plan import LocustfilePlan
 from pytest_prodready.generator.marked import marked
 from pytest_prodready.generator.stream import Sample, Writer
+from pytest_prodready.generator.under_way import Sent, UnderWay
 
 MOST_NAMES = 500  # of requests; a locustfile that doesn't group its addresses has one for each
 LONGEST_S = 3600.0
@@ -31,6 +32,7 @@ class Listener:
         self._names: dict[str, int] = {}
         self._raised: Counter[str] = Counter()
         self._cut = 0
+        self.under_way = UnderWay(self._cut_off)
 
     @property
     def now_s(self) -> float:
@@ -51,27 +53,38 @@ class Listener:
     def over(self) -> None:
         """What is sent from now on belongs to no stage."""
         self._over_s = self.now_s
+        self._writer.tell("over", round(self._over_s, 6))
 
     def listen(self, events: Any) -> None:
         """Hear of every request, and of tasks that raise."""
         events.request.add_listener(self._requested)
         events.user_error.add_listener(self._raising)
 
-    def cut_off(self, what: str, sent: float) -> None:
-        """A user was stopped while its request was under way, which had waited long enough or not."""
-        if time.monotonic() - sent < self._plan.deadline_s:
-            self._cut += 1
-        else:
-            self._write(what, sent - self._zero, self.now_s, (NO_ANSWER, 0, "no answer in time"))
+    def give_up(self) -> None:
+        """What has waited for so long has failed, however long its client would go on."""
+        for each in self.under_way.give_up(self._plan.deadline_s):
+            self._late(each)
 
-    def tell(self, under_way: int) -> None:
+    def tell(self) -> None:
         """What is known at the end."""
-        self._writer.tell("unfinished", under_way)
+        self._writer.tell("unfinished", len(self.under_way))
         self._writer.tell("cut", self._cut)
         self._writer.tell("raised", dict(self._raised.most_common()))
         self._writer.tell("done", round(self.now_s, 3))
 
+    def _cut_off(self, sent: Sent) -> None:
+        """A user was stopped while its request was under way, which had waited long enough or not."""
+        if time.monotonic() - sent.at < self._plan.deadline_s:
+            self._cut += 1
+        else:
+            self._late(sent)
+
+    def _late(self, sent: Sent) -> None:
+        self._write(sent.what, sent.at - self._zero, self.now_s, (NO_ANSWER, 0, "no answer in time"))
+
     def _requested(self, **told: Any) -> None:
+        if self.under_way.was_given_up():
+            return
         took_s = float(told.get("response_time") or 0.0) / 1000
         started_s = self.now_s - _ago_s(told.get("start_time"), took_s)
         name = f"{told.get('request_type') or ''} {told.get('name') or ''}".strip()

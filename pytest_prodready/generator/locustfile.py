@@ -31,7 +31,6 @@ from pytest_prodready.generator.listening import Listener
 from pytest_prodready.generator.loading import Refused, loaded
 from pytest_prodready.generator.locustfile_plan import LocustfilePlan
 from pytest_prodready.generator.stream import Writer
-from pytest_prodready.generator.under_way import UnderWay
 
 TICK_S = 0.05
 PROBE_S = 0.02
@@ -114,8 +113,7 @@ def main() -> int:
 
 def _run(plan: LocustfilePlan, writer: Writer, orders: io.FileIO) -> None:
     listener = Listener(plan, writer)
-    under_way = UnderWay(listener.cut_off)
-    under_way.watch(HttpSession, FastHttpSession)
+    listener.under_way.watch(HttpSession, FastHttpSession)
     locust = _environment(plan, writer)
     runner = locust.create_local_runner()
     course = Course(plan, runner, writer, listener)
@@ -128,7 +126,7 @@ def _run(plan: LocustfilePlan, writer: Writer, orders: io.FileIO) -> None:
     health = Health()
     watching = [
         gevent.spawn(_probe, health),
-        gevent.spawn(_tell, listener, under_way, runner, writer, health),
+        gevent.spawn(_tell, listener, runner, writer, health),
     ]
     course.run()
     listener.over()
@@ -137,7 +135,7 @@ def _run(plan: LocustfilePlan, writer: Writer, orders: io.FileIO) -> None:
         runner.quit()
         locust.events.quitting.fire(environment=locust, reverse=True)  # type: ignore[no-untyped-call]
     gevent.killall(watching)
-    listener.tell(len(under_way))
+    listener.tell()
 
 
 def _environment(plan: LocustfilePlan, writer: Writer) -> Environment:
@@ -169,11 +167,12 @@ def _probe(health: Health) -> None:
         health.lags.append(max(0.0, time.monotonic() - began - PROBE_S))
 
 
-def _tell(listener: Listener, under_way: UnderWay, runner: Any, writer: Writer, health: Health) -> None:
+def _tell(listener: Listener, runner: Any, writer: Writer, health: Health) -> None:
     """Write down what is known, and every second how the generator is."""
-    due = time.monotonic() + LOOK_S
+    due, under_way = time.monotonic() + LOOK_S, listener.under_way
     while True:
         gevent.sleep(FLUSH_S)
+        listener.give_up()
         if time.monotonic() >= due:
             due += LOOK_S
             seen = {"at_s": round(listener.now_s, 3), "under_way": len(under_way), "users": runner.user_count}

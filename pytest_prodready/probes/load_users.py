@@ -10,6 +10,7 @@ from typing import Any
 
 from pytest_prodready.generator.locustfile_plan import LocustfilePlan
 from pytest_prodready.generator.plan import Ask
+from pytest_prodready.generator.plan import Stage as Planned
 from pytest_prodready.generator.stream import Sample
 from pytest_prodready.probes.load import Second, Stage, Times
 from pytest_prodready.probes.load_stats import Digest, percentile, times
@@ -26,6 +27,7 @@ class Users:
     def __init__(self, plan: LocustfilePlan, digest: Digest) -> None:
         self._plan, self._digest = plan, digest
         self._began: dict[int, float] = {}
+        self._over_s: float | None = None
         self._cut = 0
         self._raised: dict[str, int] = {}
         self._shapes: list[str] = []
@@ -41,6 +43,7 @@ class Users:
             self._began[number] = began_s
         elif "ended itself" in told:
             self._ended_in = told["ended itself"]
+        self._over_s = told.get("over", self._over_s)
         self._cut = told.get("cut", self._cut)
         self._raised = told.get("raised", self._raised)
         self._shapes = told.get("shapes", self._shapes)
@@ -53,13 +56,14 @@ class Users:
         return f"your locustfile sent no request within {at_s:.0f} s: {_doing(healths)}"
 
     def stages(self) -> tuple[Stage, ...]:
-        """Each stage that had requests, by what was made of it."""
-        return tuple(self._stage(number) for number, found in enumerate(self._digest.samples) if found)
+        """Each stage in which requests were sent, or users waited for the answers to those before."""
+        found = (self._stage(number) for number in sorted(self._began))
+        return tuple(each for each in found if each is not None)
 
     def seconds(self, known: Sequence[Second]) -> tuple[Second, ...]:
         """The seconds with requests, and those in which there was none since users waited for answers."""
         by_second = {int(each.at_s): each for each in known}
-        sent = [each for found in self._digest.samples for each in found]
+        sent = self._everything()
         for at in range(min(by_second, default=0), max(by_second, default=0)):
             held = sum(each.started_s <= at and each.ended_s >= at + 1 for each in sent)
             if at not in by_second and held:
@@ -100,30 +104,52 @@ class Users:
         places = ", ".join([*self._raised][:NAMED])
         return f"tasks of your locustfile raised {sum(self._raised.values())} times: {places}"
 
-    def _stage(self, number: int) -> Stage:
+    def _stage(self, number: int) -> Stage | None:
         """Its own figures in place of those that only a schedule gives a meaning."""
-        told, found = self._plan.stages[number], self._digest.samples[number]
-        seen, users = self._digest.stage(number), self._plan.users_in(told)
+        told, users = self._plan.stages[number], self._plan.users_in(self._plan.stages[number])
         at_s, end = self._began[number], self._end_of(number)
         ramped = at_s + self._plan.ramp_s(told)
         steady_at = ramped if ramped < end else at_s
         steady_s = end - steady_at
-        sent = [each for each in found if each.started_s >= steady_at]
-        waited = [took for each in found if (took := _within(each, steady_at, end))]
+        found = self._digest.samples[number]
+        sent = sum(each.started_s >= steady_at for each in found)
+        waited = [took for each in self._everything() if (took := self._within(each, steady_at, end))]
+        if not found and not waited:
+            return None
         held = min(1.0, sum(waited) / (users * steady_s))
         free_s = max(SHORTEST_S, steady_s * (1 - held))
+        seen = self._digest.stage(number) if found else _silent(told, told.rate / self._plan.usual_rps)
         return replace(
             seen,
             at_s=round(at_s, 3),
             seconds=round(end - at_s, 3),
-            rate=round(len(sent) / steady_s, 2),
+            rate=round(sent / steady_s, 2),
             in_time=seen.answered,
             users=users,
             steady_s=round(steady_s, 3) if steady_at > at_s else 0.0,
             held=round(held, 4),
             possible=round(len(waited) / free_s, 2),
-            in_turn=_in_turn(self._digest.waits(number), users * free_s, len(sent), at_s),
+            in_turn=_in_turn(self._digest.waits(number), users * free_s, sent, at_s),
         )
+
+    def _within(self, sample: Sample, start: float, end: float) -> float:
+        """How long a request held its user in this time; one that was given up goes on doing so."""
+        given_up = sample.ended_s - sample.started_s >= self._plan.deadline_s
+        until = end if given_up else min(sample.ended_s, end)
+        return max(0.0, until - max(sample.started_s, start))
+
+    def _everything(self) -> list[Sample]:
+        return [each for found in self._digest.samples for each in found]
+
+    def _end_of(self, number: int) -> float:
+        """When the next stage began; of the last one, when it ended, also where that isn't told."""
+        began = self._began[number]
+        if later := [each for each in self._began.values() if each > began]:
+            return min(later)
+        if self._over_s is not None:
+            return self._over_s
+        latest = max((each.ended_s for each in self._everything()), default=began)
+        return min(began + self._plan.stages[number].seconds, max(latest, began + SHORTEST_S))
 
     def _users_there(self, number: int, healths: Iterable[Mapping[str, Any]]) -> list[int]:
         """How many users there were at each look, when all had come."""
@@ -133,12 +159,10 @@ class Users:
         )
         return [each["users"] for each in healths if steady_at <= each["at_s"] <= end]
 
-    def _end_of(self, number: int) -> float:
-        """When the next stage began; of the last one, when it should have ended, or had to."""
-        began = self._began[number]
-        latest = max((each.ended_s for found in self._digest.samples for each in found), default=began)
-        planned = min(began + self._plan.stages[number].seconds, max(latest, began + SHORTEST_S))
-        return min([each for each in self._began.values() if each > began], default=planned)
+
+def _silent(told: Planned, multiple: float) -> Stage:
+    """A stage in which nobody got to send anything."""
+    return Stage(told.name, multiple, 0.0, 0.0, 0.0, told.planned, due=0, in_time=0, good=0)
 
 
 def _doing(healths: Sequence[Mapping[str, Any]]) -> str:
@@ -148,11 +172,6 @@ def _doing(healths: Sequence[Mapping[str, Any]]) -> str:
     if there := healths[-1]["users"]:
         return f"it has {there} users, who wait, or are busy in on_start or a task"
     return "none of its users is there: they stop themselves, or raise when they are made"
-
-
-def _within(sample: Sample, start: float, end: float) -> float:
-    """How long a request was under way in this time."""
-    return max(0.0, min(sample.ended_s, end) - max(sample.started_s, start))
 
 
 def _in_turn(waits: Sequence[Sample], free_s: float, count: int, at_s: float) -> Times | None:
