@@ -16,6 +16,7 @@ import time
 PORT, HOW = int(sys.argv[1]), sys.argv[2]
 GOOD_FOR = 120  # requests
 STALL_EVERY_S, STALL_S = 2.0, 0.5
+LAG_S = 1.5
 
 stored: list[str] = []
 served = 0
@@ -63,6 +64,8 @@ async def misbehave(writer: asyncio.StreamWriter) -> None:
     """What it does under load."""
     if HOW == "hangs":
         await asyncio.sleep(3600)
+    if HOW == "lags":
+        await asyncio.sleep(LAG_S)
     if HOW == "dies":
         print("the load was too much for me", flush=True)
         os._exit(7)

@@ -84,6 +84,18 @@ def test_broken_service_is_named_in_time(users: Any, how: str, client: str, says
     assert loaded.left == ()
 
 
+@pytest.mark.parametrize("client", ["HttpUser", "FastHttpUser"])
+def test_an_answer_after_its_deadline_is_none(users: Any, client: str) -> None:
+    """Each request counts once: as failed when its time is up, and not again when its client hears of it."""
+    seen = users("lags", USER.replace("HttpUser)", f"{client})"), deadline_s=1, **QUICK).seen
+    peak = seen.stage("5x")
+    assert peak is not None
+    assert peak.response is not None
+    assert {each.what for each in peak.failed} == {"no answer in time"}
+    assert peak.good + peak.failures == peak.due
+    assert peak.response.most_ms < 1450
+
+
 def test_death_is_told_with_last_words(users: Any) -> None:
     """A service that dies ends the run at once."""
     loaded = users("dies", USER)
