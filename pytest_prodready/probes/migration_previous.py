@@ -72,7 +72,8 @@ def side_by_side(environment: Environment, settings: Settings, progress: Progres
             with environment.previous(beside) as previous:
                 return _asked(environment, previous, settings, tool, revision)
         except (NotGenerated, ProdreadyError) as error:
-            return SideBySide(revision, doubt=f"the previous code can't be tried: {error.problem}")
+            remedy = f" ({error.remedy})" if error.remedy else ""
+            return SideBySide(revision, doubt=f"the previous code can't be tried: {error.problem}{remedy}")
 
 
 def _asked(
