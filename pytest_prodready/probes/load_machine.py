@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from pytest_prodready.environment.consumption import delay_of
 from pytest_prodready.environment.leftovers import of_run
 from pytest_prodready.probes.load import MachineLook
 
@@ -24,8 +25,10 @@ class Machine:
         self._folder = folder
         self._ours: list[psutil.Process] = []
         self._known_until = 0.0
-        self._last: dict[int, float] = {}
+        self._last: dict[int, tuple[float, float]] = {}
         self._ours_s = 0.0
+        self._waited_s = None if delay_of(os.getpid()) is None else 0.0
+        self._began = time.time()
         self.look()
 
     def look(self) -> MachineLook:
@@ -35,15 +38,26 @@ class Machine:
             self._known_until = time.monotonic() + KNOWN_FOR_S
         for process in self._ours:
             with suppress(psutil.Error):
-                used = process.cpu_times()
-                now = used.user + used.system
-                self._ours_s += now - self._last.setdefault(process.pid, now)
-                self._last[process.pid] = now
+                self._add(process)
         times = psutil.cpu_times()
         waiting = times.idle + getattr(times, "iowait", 0.0)
         # A guest's time is part of user's already.
         total = sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
-        return MachineLook(time.monotonic(), total, total - waiting, self._ours_s)
+        stolen = getattr(times, "steal", 0.0)
+        return MachineLook(
+            time.monotonic(), total, total - waiting, self._ours_s, self._waited_s, round(stolen, 3)
+        )
+
+    def _add(self, process: psutil.Process) -> None:
+        """What it has used, and waited for, since the last look."""
+        used, waited = process.cpu_times(), delay_of(process.pid) or 0.0
+        ran = used.user + used.system
+        is_new = process.create_time() > self._began
+        before = self._last.get(process.pid, (0.0, 0.0) if is_new else (ran, waited))
+        self._last[process.pid] = (ran, max(waited, before[1]))  # threads that end take theirs with them
+        self._ours_s += ran - before[0]
+        if self._waited_s is not None:
+            self._waited_s += max(0.0, waited - before[1])
 
     def _mine(self) -> list[psutil.Process]:
         found = {process.pid: process for process in of_run(self._folder)}
