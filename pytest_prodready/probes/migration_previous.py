@@ -71,7 +71,9 @@ def side_by_side(environment: Environment, settings: Settings, progress: Progres
             progress("starting the previous code")
             with environment.previous(beside) as previous:
                 return _asked(environment, previous, settings, tool, revision)
-        except (NotGenerated, ProdreadyError) as error:
+        except NotGenerated as error:
+            return SideBySide(revision, doubt=f"the previous code can't be tried: {error.problem}")
+        except ProdreadyError as error:
             remedy = f" ({error.remedy})" if error.remedy else ""
             return SideBySide(revision, doubt=f"the previous code can't be tried: {error.problem}{remedy}")
 
