@@ -33,11 +33,16 @@ class Disturbance:
         return min(end_s - start_s, self.lost_s[last] - self.lost_s[first])
 
 
-def disturbances(machine: Sequence[MachineLook], usage: Sequence[Usage]) -> tuple[Disturbance, ...]:
-    """What servers, generator and gate have lost, and what the service has; empty where nobody tells."""
-    ours = [(each.at_s, each.waited_s, each.ours_s, each.stolen_s) for each in machine]
-    service = [(each.at_s, each.delay_s, each.cpu_s, 0.0) for each in usage]
-    found = [_lost(ours), _lost(service)]
+def disturbances(
+    machine: Sequence[MachineLook], service: Sequence[Usage] | None = None
+) -> tuple[Disturbance, ...]:
+    """What servers, generator and gate have lost, and what the service has; empty where nobody tells.
+
+    `service` is None where it is one of the processes that the machine's looks are of.
+    """
+    found = [_lost([(each.at_s, each.waited_s, each.ours_s, each.stolen_s) for each in machine])]
+    if service is not None:
+        found.append(_lost([(each.at_s, each.delay_s, each.cpu_s, 0.0) for each in service]))
     known = tuple(each for each in found if each is not None)
     return known if len(known) == len(found) else ()
 

@@ -31,6 +31,10 @@ class Machine:
         self._began = time.time()
         self.look()
 
+    def counts(self, pid: int | None) -> bool:
+        """Whether this process is one of ours that can be looked at from here; in a container it is not."""
+        return any(process.pid == pid for process in self._ours)
+
     def look(self) -> MachineLook:
         """Seconds of all processors that were there, were busy, and were used by us."""
         if time.monotonic() > self._known_until:
@@ -60,9 +64,13 @@ class Machine:
             self._waited_s += max(0.0, waited - before[1])
 
     def _mine(self) -> list[psutil.Process]:
-        found = {process.pid: process for process in of_run(self._folder)}
-        for process in psutil.process_iter(["name"]):
-            if process.info["name"] in SERVERS:
-                found[process.pid] = process
-        found[os.getpid()] = psutil.Process()
-        return list(found.values())
+        found = of_run(self._folder)
+        if not any(_is_server(process) for process in found):
+            found += [process for process in psutil.process_iter() if _is_server(process)]
+        return [*found, psutil.Process()]
+
+
+def _is_server(process: psutil.Process) -> bool:
+    with suppress(psutil.Error):
+        return process.name() in SERVERS
+    return False

@@ -19,7 +19,7 @@ from pytest_prodready.probes.drill_ledger import ReadBack
 from pytest_prodready.probes.drill_scene import Scene, has_ended, renew, steady_or_renewed
 from pytest_prodready.probes.health import wait_until
 from pytest_prodready.probes.load import AGAIN, SELF_TEST, WARM_UP, Counter, Load, PoolLook, Second, Stage
-from pytest_prodready.probes.load_disturbed import disturbances, few_sessions
+from pytest_prodready.probes.load_disturbed import few_sessions
 from pytest_prodready.probes.load_generator import GeneratorProcess, generating, null_server, without_locust
 from pytest_prodready.probes.load_health import generator_of, with_health
 from pytest_prodready.probes.load_knee import knee
@@ -158,8 +158,7 @@ class _Run:
     def stages(self, rise: Sequence[Counter]) -> tuple[Stage, ...]:
         """Each stage, with what the machine may have added where all are known that could have waited."""
         requests = sum(map(len, self.digest.samples))
-        known = disturbances(self.watch.machine, self.watch.usage) if few_sessions(rise, requests) else ()
-        return self.digest.stages(known)
+        return self.digest.stages(self.watch.disturbances if few_sessions(rise, requests) else ())
 
     def seconds(self) -> tuple[Second, ...]:
         """Each second of the run, with how service and machine fared in it."""

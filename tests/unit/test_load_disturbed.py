@@ -39,6 +39,12 @@ def test_what_counts_as_lost() -> None:
     assert service.most(0.0, 1.0) == pytest.approx(0.5)
 
 
+def test_a_service_among_the_processes_counts_once() -> None:
+    """A service that isn't in a container is one of those that the machine's looks are of."""
+    (everything,) = disturbances([MachineLook(at, 2 * at, at, at, 0.1 * at) for at in (0.0, 1.0)])
+    assert everything.most(0.0, 1.0) == pytest.approx(0.6)
+
+
 @pytest.mark.parametrize("known", ["machine", "usage", "nothing"])
 def test_nothing_is_known_of_a_half(known: str) -> None:
     """Where servers or service can't be looked at, nothing can be taken off."""
