@@ -158,7 +158,8 @@ class MachineLook:
     total_s: float
     busy_s: float
     ours_s: float  # of the gate, the service and the servers
-    waited_s: float | None = None  # for which these were ready to run; None: the system doesn't tell
+    serving_s: float = 0.0  # of these, by all that a request may wait for: the gate only looks on
+    waited_s: float | None = None  # for which those were ready to run; None: the system doesn't tell
     stolen_s: float = 0.0  # by the host, from all processors
 
 

@@ -36,11 +36,11 @@ class Disturbance:
 def disturbances(
     machine: Sequence[MachineLook], service: Sequence[Usage] | None = None
 ) -> tuple[Disturbance, ...]:
-    """What servers, generator and gate have lost, and what the service has; empty where nobody tells.
+    """What servers and generator have lost, and what the service has; empty where nobody tells.
 
     `service` is None where it is one of the processes that the machine's looks are of.
     """
-    found = [_lost([(each.at_s, each.waited_s, each.ours_s, each.stolen_s) for each in machine])]
+    found = [_lost([(each.at_s, each.waited_s, each.serving_s, each.stolen_s) for each in machine])]
     if service is not None:
         found.append(_lost([(each.at_s, each.delay_s, each.cpu_s, 0.0) for each in service]))
     known = tuple(each for each in found if each is not None)

@@ -27,7 +27,8 @@ class Machine:
         self._known_until = 0.0
         self._last: dict[int, tuple[float, float]] = {}
         self._ours_s = 0.0
-        self._waited_s = None if delay_of(os.getpid()) is None else 0.0
+        self._ran_s = self._waited_s = 0.0  # of these, for requests: we look on
+        self._tells = delay_of(os.getpid()) is not None
         self._began = time.time()
         self.look()
 
@@ -49,7 +50,13 @@ class Machine:
         total = sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
         stolen = getattr(times, "steal", 0.0)
         return MachineLook(
-            time.monotonic(), total, total - waiting, self._ours_s, self._waited_s, round(stolen, 3)
+            time.monotonic(),
+            total,
+            total - waiting,
+            self._ours_s,
+            serving_s=round(self._ran_s, 3),
+            waited_s=round(self._waited_s, 3) if self._tells else None,
+            stolen_s=round(stolen, 3),
         )
 
     def _add(self, process: psutil.Process) -> None:
@@ -60,7 +67,8 @@ class Machine:
         before = self._last.get(process.pid, (0.0, 0.0) if is_new else (ran, waited))
         self._last[process.pid] = (ran, max(waited, before[1]))  # threads that end take theirs with them
         self._ours_s += ran - before[0]
-        if self._waited_s is not None:
+        if process.pid != os.getpid():
+            self._ran_s += ran - before[0]
             self._waited_s += max(0.0, waited - before[1])
 
     def _mine(self) -> list[psutil.Process]:

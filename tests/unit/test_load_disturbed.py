@@ -32,7 +32,7 @@ def test_most_that_may_be_lost(start_s: float, end_s: float, expected: float) ->
 
 def test_what_counts_as_lost() -> None:
     """All waiting, half of the running, and what the host took; of the servers and of the service."""
-    machine = [MachineLook(at, 2 * at, at, at, 0.1 * at, 0.2 * at) for at in (0.0, 1.0)]
+    machine = [MachineLook(at, 2 * at, at, 2 * at, at, 0.1 * at, 0.2 * at) for at in (0.0, 1.0)]
     usage = [Usage(at, 0.4 * at, 80.0, 0.3 * at) for at in (0.0, 1.0)]
     servers, service = disturbances(machine, usage)
     assert servers.most(0.0, 1.0) == pytest.approx(0.8)
@@ -41,14 +41,14 @@ def test_what_counts_as_lost() -> None:
 
 def test_a_service_among_the_processes_counts_once() -> None:
     """A service that isn't in a container is one of those that the machine's looks are of."""
-    (everything,) = disturbances([MachineLook(at, 2 * at, at, at, 0.1 * at) for at in (0.0, 1.0)])
+    (everything,) = disturbances([MachineLook(at, 2 * at, at, 2 * at, at, 0.1 * at) for at in (0.0, 1.0)])
     assert everything.most(0.0, 1.0) == pytest.approx(0.6)
 
 
 @pytest.mark.parametrize("known", ["machine", "usage", "nothing"])
 def test_nothing_is_known_of_a_half(known: str) -> None:
     """Where servers or service can't be looked at, nothing can be taken off."""
-    looks = [MachineLook(0.0, 2, 1, 1, 0.1 if known == "machine" else None)]
+    looks = [MachineLook(0.0, 2, 1, 1, 1, 0.1 if known == "machine" else None)]
     usage = [Usage(0.0, 1, 80.0, 0.1)] if known == "usage" else []
     assert disturbances(looks, usage) == ()
 
@@ -56,7 +56,7 @@ def test_nothing_is_known_of_a_half(known: str) -> None:
 def test_looks_that_fail_are_left_out() -> None:
     """A process that ends while it is looked at costs a look, and no more."""
     looks = [Usage(0.0, 0.0, 80.0, 0.0), Usage(1.0, 0.1, 80.0, None), Usage(2.0, 0.2, 80.0, 0.3)]
-    _, service = disturbances([MachineLook(0.0, 2, 1, 1, 0.1)], looks)
+    _, service = disturbances([MachineLook(0.0, 2, 1, 1, 1, 0.1)], looks)
     assert service.at_s == (0.0, 2.0)
 
 
