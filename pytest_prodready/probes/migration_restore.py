@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from psycopg import sql
 
 from pytest_prodready.environment.copies import Beside
+from pytest_prodready.environment.database import LONG_S
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.environment.postgres_tools import ToolRan, conninfo
 from pytest_prodready.environment.ran import Ran
@@ -18,7 +19,6 @@ from pytest_prodready.probes.migration_tool import Tool, stepping
 from pytest_prodready.probes.schema import Schema, SchemaDifference, schema, schema_differences
 from pytest_prodready.settings import Settings
 
-LONG_S = 600.0
 Progress = Callable[[str], None]
 
 
