@@ -94,6 +94,12 @@ CASES: dict[str, tuple[str, list[str], list[str]]] = {
         [],
         ["waivers[0].approver is missing"],
     ),
+    "no bound at all": (SMALL + "[load]\nslowdown = inf\n", [], ["load.slowdown", "finite number", "inf"]),
+    "folder of no command": (
+        SMALL + '[migration]\ntool = "alembic"\nprevious_cwd = "../old"\n',
+        [],
+        ["previous_cwd needs previous", "prodready.toml:8"],
+    ),
     "missing hba": (POSTGRES % 'hba = "no_hba.conf"', [], ["no_hba.conf"]),
     "no postgres in bin": (POSTGRES % 'bin = "/nowhere/bin"', [], ["/nowhere/bin"]),
     "bad server setting": (POSTGRES % "settings = { no_such_setting = 1 }", [], ["no_such_setting"]),
