@@ -125,6 +125,16 @@ def test_bad_input_is_explained(name: str, tmp_path: Path) -> None:
     assert "INTERNALERROR" not in run.output
 
 
+def test_program_of_one_measurement(tmp_path: Path) -> None:
+    """What a measurement alone needs leaves its rules open, and says which key has it; set-up may make it."""
+    small_target(tmp_path, POSTGRES % "" + '[migration]\nupgrade = "no-such-program up"\n')
+    run = run_gate(tmp_path, "-m", "readiness", "-k", "test_upgrades_from_empty")
+    assert run.code == 1, run.output
+    said = " ".join(run.output.split())
+    assert "The program 'no-such-program' was not found. (from [migration] upgrade; all of it:" in said
+    assert "Traceback" not in run.output
+
+
 @pytest.fixture
 def taken() -> Iterator[int]:
     """A port on which somebody else already listens."""
