@@ -9,6 +9,7 @@ from pytest_prodready.probes.load import Load, Stage
 from pytest_prodready.probes.load_limits import (
     KNOWN_TO_S,
     SLOWNESS,
+    doubts,
     recovered_at,
     slow_by_itself,
     sure,
@@ -146,7 +147,11 @@ def has_headroom(seen: Load, limits: LoadSettings) -> Finding:
         f"about {most:.0f}/s is the most by this machine's figures, {most / peak:.1f} times {peak:g}/s"
         f" (contention {seen.knee.alpha:.3f}, coherence {seen.knee.beta:.5f}){_processor(seen)}"
     )
-    return rule.failed(told, limit=limit) if most < limits.headroom * peak else rule.passed(told, limit=limit)
+    if most >= limits.headroom * peak:
+        return rule.passed(told, limit=limit)
+    if doubt := doubts(seen.generator):
+        return rule.inconclusive(f"{told}; but {doubt}", limit=limit)
+    return rule.failed(told, limit=limit)
 
 
 def _failed_share(stage: Stage) -> float:

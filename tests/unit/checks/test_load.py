@@ -222,6 +222,8 @@ def test_headroom_is_advice_with_figures() -> None:
     assert finding.verdict is Verdict.FAILED
     assert "is the most by this machine's figures" in finding.summary
     assert check.has_headroom(replace(load(), knee=None), LIMITS).verdict is Verdict.INCONCLUSIVE
+    starved = check.has_headroom(load(*bent, generator=STARVED), LIMITS)
+    assert (starved.verdict, "65%" in starved.summary) == (Verdict.INCONCLUSIVE, True)
 
 
 @pytest.mark.parametrize(
