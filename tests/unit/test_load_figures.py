@@ -199,6 +199,14 @@ def test_times_count_from_the_intended_start() -> None:
     assert (first.due, first.good, first.failed, first.slow) == (10, 8, 2, 8)
 
 
+def test_a_service_that_says_it_is_busy_tells_no_error() -> None:
+    """A 503 is a failed request, and may be for want of a processor; a 500 or 502 is an error whatever else is."""
+    digest = Digest(Plan((Stage("1x", "", 10, 1),), (LIST,), 1, 5.0, 0.5, "t"), {"1x": 1.0}, 0.1)
+    for number, status in enumerate((500, 502, 503, 503, 429)):
+        digest.add(Sample(number, 0, 0, 0.1, 0.1, 0.2, status, WRONG_STATUS, -1, 0, -1))
+    assert (digest.stage(0).failures, digest.stage(0).server_errors) == (5, 2)
+
+
 def test_what_could_be_checked_is_counted() -> None:
     """Good answers whose content, or shape, is known are what a rule on them has seen."""
     asks = (LIST, replace(LIST, contains="id"), replace(LIST, kind="read back", shape=shape_of(SEEN)))
