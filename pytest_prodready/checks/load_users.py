@@ -6,7 +6,7 @@ from pytest_prodready.checks.load_words import at, judged
 from pytest_prodready.findings import Finding, Rule
 from pytest_prodready.probes.load import Load, Stage
 from pytest_prodready.probes.load_closed import expected, short, too_few, too_few_words, users_needed
-from pytest_prodready.probes.load_limits import doubts
+from pytest_prodready.probes.load_limits import doubts, slow_by_itself
 from pytest_prodready.settings import LoadSettings
 
 
@@ -16,7 +16,8 @@ def users_reach_the_rate(rule: Rule, seen: Load, limits: LoadSettings) -> Findin
     missed = [each for each in seen.climb if short(each, seen, limits.achieved)]
     held = next((each for each in missed if not too_few(each, seen, limits.achieved)), None)
     if held:
-        return judged(rule, seen, wrong=_held(held, seen), told="", limit=limit)
+        own = slow_by_itself(held, limits)
+        return judged(rule, seen, wrong=_held(held, seen), told="", limit=limit, own=own)
     if missed:
         needed = users_needed(missed[0], seen)
         return rule.inconclusive(

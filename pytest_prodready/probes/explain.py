@@ -10,7 +10,7 @@ from typing import Any
 
 from pytest_prodready.environment.cache import Cache
 from pytest_prodready.environment.copies import Beside
-from pytest_prodready.environment.database import Database
+from pytest_prodready.environment.database import LONG_S, Database
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.environment.ran import Command
 from pytest_prodready.environment.rows import generate
@@ -19,6 +19,7 @@ from pytest_prodready.probes.capture import Capture, Window
 from pytest_prodready.probes.explain_terms import Connection, terms
 from pytest_prodready.probes.explaining import with_plans
 from pytest_prodready.probes.health import wait_until
+from pytest_prodready.probes.migration_state import of_the_tool
 from pytest_prodready.probes.plans import Plans
 from pytest_prodready.probes.proposals import proposals
 from pytest_prodready.probes.repeats import repeats
@@ -31,7 +32,6 @@ DEADLINE_S = 30.0  # of a request while every statement is analysed and logged
 REHEARSALS = 7  # on each connection: drivers prepare a statement after five runs
 MOST_REHEARSALS = 100  # of one request
 IDLE_S = 0.5
-LONG_S = 600.0  # for what takes its time on much data
 
 Progress = Callable[[str], None]
 
@@ -44,8 +44,10 @@ def plans(environment: Environment, settings: Settings, progress: Progress) -> P
         return Plans(server=database.version, doubt=why)
     progress("copying the database for its plans")
     with environment.copy() as beside:
-        with beside.database.superuser(LONG_S) as connection:
+        with beside.database.superuser() as connection:
             origin = _fill(environment, beside, settings, connection, progress)
+            if settings.explain.statistics is None and not _has_rows(connection, settings):
+                return Plans(server=database.version, doubt=f"every table is empty: the data is {origin}")
             found = replace(_captured(environment, beside, settings, connection, progress), origin=origin)
             if settings.explain.seed is not None or settings.explain.rows:
                 found = _explained(found, beside.database, settings, connection, progress)
@@ -72,6 +74,12 @@ def _fill(
     progress("vacuuming and analysing the copy")
     connection.execute("VACUUM (ANALYZE)")
     return ", ".join(words)
+
+
+def _has_rows(connection: Connection, settings: Settings) -> bool:
+    """Whether any table but the migration tool's own has rows: without them every plan is a good one."""
+    sizes = table_sizes(connection, {})
+    return any(each.rows and not of_the_tool(each.name, settings.migration) for each in sizes)
 
 
 def _captured(

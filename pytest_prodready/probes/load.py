@@ -54,12 +54,13 @@ class Stage:
     checked: int = 0  # good ones whose content is known: `contains`, or a write read back
     shaped: int = 0  # good ones of which is known what they look like at rest
     failed: tuple[Kind, ...] = ()  # other statuses, and no answer
-    server_errors: int = 0  # of these: status 500 and above
+    server_errors: int = 0  # of these: status 500 and above, but 503: so a service says that it is busy
     wrong: tuple[Kind, ...] = ()  # the declared status with wrong content
     hidden: tuple[Kind, ...] = ()  # the declared status, and yet an error
     busy: int = 0  # had to wait until one of the generator's users was free
     response: Times | None = None  # from the intended start; None: no answer
     service: Times | None = None  # from the actual start
+    undisturbed: Times | None = None  # from the intended start, less all that the machine may have added
     mean_s: float = 0.0  # service time
     users: int = 0  # of a locustfile, whose `rate` is what they made of it; 0: an open schedule
     steady_s: float = 0.0  # when its users had come: `rate` and `held` are of these seconds
@@ -162,6 +163,9 @@ class MachineLook:
     total_s: float
     busy_s: float
     ours_s: float  # of the gate, the service and the servers
+    serving_s: float = 0.0  # of these, by all that a request may wait for: the gate only looks on
+    waited_s: float | None = None  # for which those were ready to run; None: the system doesn't tell
+    stolen_s: float = 0.0  # by the host, from all processors
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,13 @@ from pytest_prodready.generator.answers import (
 from pytest_prodready.generator.plan import Plan
 from pytest_prodready.generator.stream import Sample
 from pytest_prodready.probes.load import Interval, Kind, Second, Stage, Times
+from pytest_prodready.probes.load_disturbed import Disturbance
 
 RESAMPLES = 200
 CONFIDENCE = 0.9
 SHARES = (0.5, 0.95, 0.99)
 GRACE_S = 1.0  # at most a tenth of the stage; an answer so long after its end is still one of that stage
+BUSY = 503  # what a service that is short of a processor rightly says when it has no room left
 SILENT = (NO_ANSWER, NEVER_SENT)
 
 
@@ -69,11 +71,11 @@ class Digest:
         """One more."""
         self.samples[sample.stage].append(sample)
 
-    def stages(self) -> tuple[Stage, ...]:
-        """Each stage that it came to."""
-        return tuple(self.stage(number) for number, found in enumerate(self.samples) if found)
+    def stages(self, disturbances: Sequence[Disturbance] = ()) -> tuple[Stage, ...]:
+        """Each stage that it came to; what the machine may have added is taken off where that is known."""
+        return tuple(self.stage(number, disturbances) for number, found in enumerate(self.samples) if found)
 
-    def stage(self, number: int) -> Stage:
+    def stage(self, number: int, disturbances: Sequence[Disturbance] = ()) -> Stage:
         """One stage that has samples."""
         told, found = self.plan.stages[number], self.samples[number]
         at_s = min(each.intended_s for each in found)
@@ -94,12 +96,13 @@ class Digest:
             checked=sum(self.plan.asks[each.ask].content_known for each in good),
             shaped=sum(self.plan.asks[each.ask].shape is not None for each in good),
             failed=self._kinds(found, WRONG_STATUS, NO_ANSWER, NEVER_SENT),
-            server_errors=sum(each.verdict == WRONG_STATUS and each.status >= 500 for each in found),
+            server_errors=sum(each.verdict == WRONG_STATUS and _is_error(each.status) for each in found),
             wrong=self._kinds(found, WRONG_CONTENT),
             hidden=self._kinds(found, HIDDEN_ERROR),
             busy=sum(each.busy for each in found),
             response=times(_blocks(waits, at_s)),
             service=times(_blocks(good, at_s, from_intended=False)),
+            undisturbed=times(_blocks(waits, at_s, disturbances=disturbances)) if disturbances else None,
             mean_s=round(sum(e.ended_s - e.started_s for e in good) / len(good), 6) if good else 0.0,
         )
 
@@ -153,16 +156,28 @@ def _grace(found: Sequence[Sample], at_s: float, seconds: float) -> float:
     return max(min(GRACE_S, seconds / 10), 1.1 * usual)
 
 
+def _is_error(status: int) -> bool:
+    """Whether that says of itself that something is wrong, and not just that too many came."""
+    return status >= 500 and status != BUSY
+
+
 def _without_answer(sample: Sample, errors: Sequence[str]) -> bool:
     """Whether it waited in vain: a refused connection is known at once, and no wait."""
     return sample.verdict == NEVER_SENT or (sample.verdict == NO_ANSWER and "in time" in errors[sample.error])
 
 
-def _blocks(found: Iterable[Sample], at_s: float, *, from_intended: bool = True) -> list[list[float]]:
+def _blocks(
+    found: Iterable[Sample],
+    at_s: float,
+    *,
+    from_intended: bool = True,
+    disturbances: Sequence[Disturbance] = (),
+) -> list[list[float]]:
     blocks: dict[int, list[float]] = defaultdict(list)
     for each in found:
         since = each.intended_s if from_intended else each.started_s
-        blocks[int(each.intended_s - at_s)].append(each.ended_s - since)
+        lost = sum(disturbance.most(since, each.ended_s) for disturbance in disturbances)
+        blocks[int(each.intended_s - at_s)].append(max(0.0, each.ended_s - since - lost))
     return [blocks[number] for number in sorted(blocks)]
 
 

@@ -13,6 +13,7 @@ from pytest_prodready.generator.plan import Ask
 from pytest_prodready.generator.plan import Stage as Planned
 from pytest_prodready.generator.stream import Sample
 from pytest_prodready.probes.load import Second, Stage, Times
+from pytest_prodready.probes.load_disturbed import Disturbance
 from pytest_prodready.probes.load_stats import Digest, percentile, times
 
 LEFT = 0.9  # of a stage's users have to be there
@@ -55,9 +56,9 @@ class Users:
             return ""
         return f"your locustfile sent no request within {at_s:.0f} s: {_doing(healths)}"
 
-    def stages(self) -> tuple[Stage, ...]:
+    def stages(self, disturbances: Sequence[Disturbance] = ()) -> tuple[Stage, ...]:
         """Each stage in which requests were sent, or users waited for the answers to those before."""
-        found = (self._stage(number) for number in sorted(self._began))
+        found = (self._stage(number, disturbances) for number in sorted(self._began))
         return tuple(each for each in found if each is not None)
 
     def seconds(self, known: Sequence[Second]) -> tuple[Second, ...]:
@@ -104,7 +105,7 @@ class Users:
         places = ", ".join([*self._raised][:NAMED])
         return f"tasks of your locustfile raised {sum(self._raised.values())} times: {places}"
 
-    def _stage(self, number: int) -> Stage | None:
+    def _stage(self, number: int, disturbances: Sequence[Disturbance]) -> Stage | None:
         """Its own figures in place of those that only a schedule gives a meaning."""
         told, users = self._plan.stages[number], self._plan.users_in(self._plan.stages[number])
         at_s, end = self._began[number], self._end_of(number)
@@ -118,7 +119,11 @@ class Users:
             return None
         held = min(1.0, sum(waited) / (users * steady_s))
         free_s = max(SHORTEST_S, steady_s * (1 - held))
-        seen = self._digest.stage(number) if found else _silent(told, told.rate / self._plan.usual_rps)
+        seen = (
+            self._digest.stage(number, disturbances)
+            if found
+            else _silent(told, told.rate / self._plan.usual_rps)
+        )
         return replace(
             seen,
             at_s=round(at_s, 3),

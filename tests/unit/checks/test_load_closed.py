@@ -62,6 +62,8 @@ def test_held_users_are_the_services_fault() -> None:
     starved = check.rate_is_reached(replace(seen, generator=STARVED), LIMITS)
     assert starved.verdict is Verdict.INCONCLUSIVE
     assert "65%" in starved.summary
+    slow = used("10x", 10, 15, 15, rate=140.0, held=0.45, possible=254.0, undisturbed=times(300, 500, 900))
+    assert check.rate_is_reached(closed(slow, generator=STARVED), LIMITS).verdict is Verdict.FAILED
 
 
 def test_users_who_hang_are_the_services_fault() -> None:
