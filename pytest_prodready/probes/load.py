@@ -178,6 +178,14 @@ class Knee:
 
 
 @dataclass(frozen=True, slots=True)
+class Topology:
+    """From where the load came: only runs of the same topology can be held against each other."""
+
+    workers: int = 1  # processes of the generator, each with its slice of the schedule
+    hosts: int = 1  # that they ran on
+
+
+@dataclass(frozen=True, slots=True)
 class Load:
     """One run of all stages."""
 
@@ -204,6 +212,7 @@ class Load:
     last_words: str = ""
     knee: Knee | None = None
     attempts: int = 1
+    topology: Topology = Topology()
 
     def stage(self, name: str) -> Stage | None:
         """The stage of this name, if it came to it."""
