@@ -1,0 +1,212 @@
+"""Generates a slice of the load for a master, and sends it every sample.
+
+It needs nothing of what is tested but the service's address. It ends when the master says that the run is
+over, and soon when the master isn't heard of any more: nobody is loaded by a worker that nobody leads.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import math
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from pytest_prodready.generator.work import work  # first: it prepares what everything else imports
+
+# isort: split
+import gevent
+from gevent.event import AsyncResult
+from gevent.os import tp_read
+from gevent.queue import Queue
+from locust.env import Environment
+
+from pytest_prodready.generator import messages
+from pytest_prodready.generator.crew import Crew
+from pytest_prodready.generator.messages import Said
+from pytest_prodready.generator.plan import Plan
+from pytest_prodready.generator.schedule import Schedule, Slice
+from pytest_prodready.generator.stream import Writer
+
+REACHED_WITHIN_S = 3.0
+BEGIN_WITHIN_S = 60.0
+LISTEN = (
+    "let the service listen on an address that workers reach (such as --host 0.0.0.0), or name it as"
+    " [service] url"
+)
+
+
+class Batches:
+    """A file that sends what is written in it."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker, self._number = worker, 0
+
+    def write(self, text: str) -> int:
+        """Send it, with its number."""
+        self._worker.say(messages.BATCH, {"number": self._number, "lines": text})
+        self._number += 1
+        return len(text)
+
+    def flush(self) -> None:
+        """Everything is sent already."""
+
+
+class Worker:
+    """One worker of a master."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._master = host, port
+        self._plans: Queue[Said] = Queue()
+        self._begin: AsyncResult = AsyncResult()
+        self._crew: Crew | None = None
+        self._heard_at = time.monotonic()
+        self._runner = Environment().create_worker_runner(host, port)
+        for name in messages.FROM_MASTER:
+            self._runner.register_message(name, self._hear)
+
+    def say(self, name: str, said: Said) -> None:
+        """Tell the master."""
+        self._runner.send_message(name, said)
+
+    def serve(self) -> None:
+        """Carry out one plan after the other."""
+        gevent.spawn(self._live)
+        self.say(messages.HELLO, {"host": _host(*self._master), "version": messages.ours()})
+        _print(f"has joined {self._master[0]}:{self._master[1]}")
+        while True:
+            self._carry_out(self._plans.get())
+
+    def _carry_out(self, said: Said) -> None:
+        mine = Slice(said["number"], said["workers"])
+        with null_server() as null:
+            plan = seen_from_here(Plan.parsed(said["plan"]), mine, self._master[0], null)
+            if problem := _unreachable(plan):
+                self.say(messages.READY, {"problem": problem})
+                return
+            _print(f"generates slice {mine.number + 1} of {mine.of}")
+            self._begin = AsyncResult()
+            self._crew = Crew(Schedule(plan, mine))
+            work(plan, self._crew, Writer(Batches(self)), self._told_to_begin)
+
+    def _told_to_begin(self) -> float:
+        self.say(messages.READY, {"problem": ""})
+        return float(self._begin.get(timeout=BEGIN_WITHIN_S))
+
+    def _hear(self, msg: Any, **_: Any) -> None:
+        self._heard_at = time.monotonic()
+        match msg.type:
+            case messages.CLOCK:
+                self.say(messages.CLOCK, {"number": msg.data["number"], "now": time.monotonic()})
+            case messages.PLAN:
+                self._plans.put(msg.data)
+            case messages.BEGIN:
+                self._begin.set(msg.data["at"])
+            case messages.END_CLIMB if self._crew is not None:
+                self._crew.schedule.end_climb(msg.data["at_s"])
+            case messages.OVER:
+                _end(msg.data["why"], 0)
+
+    def _live(self) -> None:
+        """Say that we live, and see that the master does."""
+        while time.monotonic() - self._heard_at < messages.MASTER_LOST_S:
+            self.say(messages.ALIVE, {})
+            gevent.sleep(messages.ALIVE_EVERY_S)
+        _end(f"the gate at {self._master[0]} was silent for {messages.MASTER_LOST_S:g} s", 1)
+
+
+def join(host: str, port: int, die_with_stdin: bool) -> int:
+    """Work for the master at this address."""
+    if die_with_stdin:
+        gevent.spawn(_wait_for_the_end_of_stdin)
+    try:
+        worker = Worker(host, port)
+    except ConnectionError:
+        _print(f"no gate has answered at {host}:{port}")
+        return 1
+    worker.serve()
+    return 0
+
+
+def seen_from_here(plan: Plan, mine: Slice, master: str, null: str) -> Plan:
+    """The plan of one worker: its share of the users, a null server of its own, the service as it sees it."""
+    stages = (
+        replace(each, url=null if each.null else address_from_here(each.url, master)) for each in plan.stages
+    )
+    return replace(plan, stages=tuple(stages), users=math.ceil(plan.users / mine.of))
+
+
+def address_from_here(url: str, master: str) -> str:
+    """What is on the gate's own loopback is where the gate is."""
+    parts = urlsplit(url)
+    if not _is_loopback(parts.hostname or "") or _is_loopback(master):
+        return url
+    host = f"[{master}]" if ":" in master else master
+    return urlunsplit(parts._replace(netloc=f"{host}:{parts.port}" if parts.port else host))
+
+
+@contextmanager
+def null_server() -> Iterator[str]:
+    """A null server on this host."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest_prodready.generator.null_server"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        yield f"http://{told['host']}:{told['port']}"
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _unreachable(plan: Plan) -> str:
+    """Why the service can't be loaded from here; empty when it can."""
+    for url in dict.fromkeys(each.url for each in plan.stages):
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        try:
+            socket.create_connection((parts.hostname or "", port), REACHED_WITHIN_S).close()
+        except OSError as error:
+            return f"{url} can't be reached from {socket.gethostname()} ({error.strerror or error}): {LISTEN}"
+    return ""
+
+
+def _host(master: str, port: int) -> str:
+    """This host by its name and the address that it has towards the master."""
+    with socket.socket(socket.AF_INET6 if ":" in master else socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.connect((master, port))
+        return f"{socket.gethostname()} ({asking.getsockname()[0]})"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _wait_for_the_end_of_stdin() -> None:
+    while tp_read(0, 4096):
+        pass
+    os._exit(1)
+
+
+def _print(words: str) -> None:
+    sys.stdout.write(f"prodready worker: {words}\n")
+    sys.stdout.flush()
+
+
+def _end(why: str, status: int) -> None:
+    _print(f"ends: {why}")
+    os._exit(status)
