@@ -92,10 +92,14 @@ class Worker:
             if problem := _unreachable(plan):
                 self.say(messages.READY, {"problem": problem})
                 return
-            _print(f"generates slice {mine.number + 1} of {mine.of}")
             self._begin = AsyncResult()
             self._crew = Crew(Schedule(plan, mine))
-            work(plan, self._crew, Writer(Batches(self)), self._told_to_begin)
+            telling = gevent.spawn(_tell_stages, self._crew)
+            try:
+                work(plan, self._crew, Writer(Batches(self)), self._told_to_begin)
+            finally:
+                telling.kill()
+            _print("has sent its slice")
 
     def _told_to_begin(self) -> float:
         self.say(messages.READY, {"problem": ""})
@@ -168,6 +172,18 @@ def null_server() -> Iterator[str]:
     finally:
         process.kill()
         process.communicate()
+
+
+def _tell_stages(crew: Crew) -> None:
+    """Tell which stage it is, as each begins."""
+    told, mine = -1, crew.schedule.slice
+    while True:
+        gevent.sleep(messages.ALIVE_EVERY_S)
+        begun = [n for n, at_s in enumerate(crew.schedule.began_s) if crew.began and at_s <= crew.now_s]
+        if begun and begun[-1] != told:
+            told = begun[-1]
+            stage = crew.schedule.plan.stages[told]
+            _print(f"slice {mine.number + 1} of {mine.of}, {stage.name}: {stage.rate / mine.of:g}/s")
 
 
 def _unreachable(plan: Plan) -> str:
