@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from pytest_prodready.errors import ConfigError
+from pytest_prodready.generator.messages import PORT
 
 MOST, WAIT_S = 1000, 60.0
 LOOPBACK = "127.0.0.1"
-PORT = 5557  # as Locust's own
 
 
 @dataclass(frozen=True, slots=True)

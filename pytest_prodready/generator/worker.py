@@ -6,19 +6,14 @@ over, and soon when the master isn't heard of any more: nobody is loaded by a wo
 
 from __future__ import annotations
 
-import ipaddress
 import json
-import math
 import os
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from pytest_prodready.generator.work import work  # first: it prepares what everything else imports
 
@@ -30,18 +25,14 @@ from gevent.queue import Queue
 from locust.env import Environment
 
 from pytest_prodready.generator import messages
+from pytest_prodready.generator.addresses import host_towards, seen_from_here, unreachable
 from pytest_prodready.generator.crew import Crew
 from pytest_prodready.generator.messages import Said
 from pytest_prodready.generator.plan import Plan
 from pytest_prodready.generator.schedule import Schedule, Slice
 from pytest_prodready.generator.stream import Writer
 
-REACHED_WITHIN_S = 3.0
 BEGIN_WITHIN_S = 60.0
-LISTEN = (
-    "let the service listen on an address that workers reach (such as --host 0.0.0.0), or name it as"
-    " [service] url"
-)
 
 
 class Batches:
@@ -80,7 +71,7 @@ class Worker:
     def serve(self) -> None:
         """Carry out one plan after the other."""
         gevent.spawn(self._live)
-        self.say(messages.HELLO, {"host": _host(*self._master), "version": messages.ours()})
+        self.say(messages.HELLO, {"host": host_towards(*self._master), "version": messages.ours()})
         _print(f"has joined {self._master[0]}:{self._master[1]}")
         while True:
             self._carry_out(self._plans.get())
@@ -89,7 +80,7 @@ class Worker:
         mine = Slice(said["number"], said["workers"])
         with null_server() as null:
             plan = seen_from_here(Plan.parsed(said["plan"]), mine, self._master[0], null)
-            if problem := _unreachable(plan):
+            if problem := unreachable(plan):
                 self.say(messages.READY, {"problem": problem})
                 return
             self._begin = AsyncResult()
@@ -140,23 +131,6 @@ def join(host: str, port: int, die_with_stdin: bool) -> int:
     return 0
 
 
-def seen_from_here(plan: Plan, mine: Slice, master: str, null: str) -> Plan:
-    """The plan of one worker: its share of the users, a null server of its own, the service as it sees it."""
-    stages = (
-        replace(each, url=null if each.null else address_from_here(each.url, master)) for each in plan.stages
-    )
-    return replace(plan, stages=tuple(stages), users=math.ceil(plan.users / mine.of))
-
-
-def address_from_here(url: str, master: str) -> str:
-    """What is on the gate's own loopback is where the gate is."""
-    parts = urlsplit(url)
-    if not _is_loopback(parts.hostname or "") or _is_loopback(master):
-        return url
-    host = f"[{master}]" if ":" in master else master
-    return urlunsplit(parts._replace(netloc=f"{host}:{parts.port}" if parts.port else host))
-
-
 @contextmanager
 def null_server() -> Iterator[str]:
     """A null server on this host."""
@@ -184,32 +158,6 @@ def _tell_stages(crew: Crew) -> None:
             told = begun[-1]
             stage = crew.schedule.plan.stages[told]
             _print(f"slice {mine.number + 1} of {mine.of}, {stage.name}: {stage.rate / mine.of:g}/s")
-
-
-def _unreachable(plan: Plan) -> str:
-    """Why the service can't be loaded from here; empty when it can."""
-    for url in dict.fromkeys(each.url for each in plan.stages):
-        parts = urlsplit(url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        try:
-            socket.create_connection((parts.hostname or "", port), REACHED_WITHIN_S).close()
-        except OSError as error:
-            return f"{url} can't be reached from {socket.gethostname()} ({error.strerror or error}): {LISTEN}"
-    return ""
-
-
-def _host(master: str, port: int) -> str:
-    """This host by its name and the address that it has towards the master."""
-    with socket.socket(socket.AF_INET6 if ":" in master else socket.AF_INET, socket.SOCK_DGRAM) as asking:
-        asking.connect((master, port))
-        return f"{socket.gethostname()} ({asking.getsockname()[0]})"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _wait_for_the_end_of_stdin() -> None:

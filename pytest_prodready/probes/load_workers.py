@@ -68,8 +68,8 @@ class Slices:
         expected = self._batches[self._from]
         if number != expected:
             raise WorkerLost(
-                f"between its messages {expected} and {number} something that worker {self._from + 1}"
-                f" of {len(self.errors)} sent was lost"
+                f"message {expected} of worker {self._from + 1} of {len(self.errors)} never came,"
+                f" and message {number} did"
             )
         self._batches[self._from] += 1
 
