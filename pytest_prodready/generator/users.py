@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import select
 from dataclasses import dataclass
+from http.cookiejar import CookieJar
 from typing import Any, ClassVar
 
 from locust import FastHttpUser, task  # first: it prepares what everything after it imports
@@ -15,6 +17,7 @@ from locust.runners import LocalRunner
 
 # isort: split
 import gevent
+from gevent.monkey import get_original
 from geventhttpclient.client import HTTPClientPool
 
 from pytest_prodready.generator import answers
@@ -26,7 +29,7 @@ from pytest_prodready.generator.stream import Sample, Writer
 NOTHING_SENT = "no user was free before its deadline"
 
 
-@dataclass
+@dataclass(slots=True)
 class Turn:
     """One request under way, and what is known of it so far."""
 
@@ -57,11 +60,50 @@ class Turn:
 class SentOnce(HTTPClientPool):
     """The connections that all users share; the client would send again what was reset, and hide that."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._poll = get_original("select", "poll")()
+        self._known: dict[tuple[str, str], Any] = {}
+
     def get_client(self, url: Any) -> Any:
         """The client of a server."""
-        client = super().get_client(url)
-        client._connection_pool.size = -1  # it tries once more than this, and that is all it is used for
+        where = url.scheme, url.netloc
+        if where not in self._known:
+            self._known[where] = self._made(url)
+        return self._known[where]
+
+    def _made(self, url: Any) -> Any:
+        client: Any = super().get_client(url)
+        connections = client._connection_pool
+        connections.size = -1  # it tries once more than this, and that is all it is used for
+        connections._is_socket_alive = self._is_open
         return client
+
+    def _is_open(self, connection: Any) -> bool:
+        """Whether nothing has come on an idle connection, such as its end.
+
+        The client's own way to see that lets all other users go first, and knows no more than 1024 files.
+        """
+        if connection.fileno() < 0:
+            return False
+        self._poll.register(connection.fileno(), select.POLLIN)
+        came = self._poll.poll(0)
+        self._poll.unregister(connection.fileno())
+        return not came
+
+
+class Cookies(CookieJar):
+    """A user's cookies, which cost time only where there are any."""
+
+    def add_cookie_header(self, request: Any) -> None:
+        """Send what was set."""
+        if len(self._cookies):  # type: ignore[attr-defined]
+            super().add_cookie_header(request)
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        """Keep what is set."""
+        if "set-cookie" in response.headers:
+            super().extract_cookies(response, request)
 
 
 class Sender(FastHttpUser):
@@ -72,6 +114,10 @@ class Sender(FastHttpUser):
     host = "http://127.0.0.1"  # each stage has its own
     crew: ClassVar[Crew]
     writer: ClassVar[Writer]
+
+    def on_start(self) -> None:
+        """Come without cookies."""
+        self.client.client.cookiejar = self.client.cookiejar = Cookies()
 
     @task
     def take_turns(self) -> None:
@@ -160,7 +206,7 @@ def runner_for(plan: Plan, crew: Crew, writer: Writer) -> LocalRunner:
     pool = SentOnce(
         concurrency=plan.users,
         connection_timeout=plan.deadline_s,
-        network_timeout=plan.deadline_s,
+        network_timeout=None,  # each request has a deadline of its own
         ssl_context_factory=gevent.ssl.create_default_context,
     )
     user = type("ScheduledUser", (Sender,), {"crew": crew, "writer": writer, "client_pool": pool})
