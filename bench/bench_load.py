@@ -7,9 +7,9 @@ rounds: Locust alone (FastHttpUser without any wait), one process of ours, two o
 installed, which tells what the server can do. Ours are asked for somewhat more than they can do, and what was
 answered counts.
 
-The server is nginx (`return 200`) where it is installed. Else it is the gate's null server, which is in Python
-and may itself be the limit: then the output says so. Two processes need two free processors beside the server's;
-where they had to wait for one, the output says how long, and their share isn't held against them.
+The server is nginx (`return 200`) where it is installed. Else it is the gate's null server, which is in
+Python and may itself be the limit: then the output says so. Two processes need two free processors beside the
+server's; where they had to wait for one, the output says how long, and it isn't held against them.
 """
 
 from __future__ import annotations

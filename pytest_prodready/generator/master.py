@@ -76,7 +76,7 @@ class Master:
             *lines, read = (read + part).split(b"\n")
             for line in lines:
                 if line == b"over":
-                    self.end("the gate has ended the run")
+                    self.end("the gate has ended the run", well=True)
                     return 0
                 if line == b"end climb":
                     self._end_climb()
@@ -94,9 +94,9 @@ class Master:
             for each in [each for each in self._workers.values() if each.heard_at < silent]:
                 self._lose(each, f"was silent for {messages.WORKER_LOST_S:g} s")
 
-    def end(self, why: str) -> None:
+    def end(self, why: str, *, well: bool = False) -> None:
         """Send everybody home."""
-        self._say_all(messages.OVER, {"why": why})
+        self._say_all(messages.OVER, {"why": why, "status": 0 if well else 1})
         gevent.sleep(HEARD_S)
 
     def _lose(self, worker: Known, why: str) -> None:
@@ -151,7 +151,7 @@ class Master:
             self._tell("came", host)
             return
         self._tell("refused", f"{host}: {why}")
-        self._runner.send_message(messages.OVER, {"why": why}, msg.node_id)
+        self._runner.send_message(messages.OVER, {"why": why, "status": 1}, msg.node_id)
 
     def _ready(self, msg: Any, **_: Any) -> None:
         if worker := self._of(msg):

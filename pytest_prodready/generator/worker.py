@@ -108,7 +108,7 @@ class Worker:
             case messages.END_CLIMB if self._crew is not None:
                 self._crew.schedule.end_climb(msg.data["at_s"])
             case messages.OVER:
-                _end(msg.data["why"], 0)
+                _end(msg.data["why"], msg.data["status"])
 
     def _live(self) -> None:
         """Say that we live, and see that the master does."""
