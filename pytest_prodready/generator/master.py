@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,7 @@ from pytest_prodready.generator import messages
 from pytest_prodready.generator.messages import Said
 from pytest_prodready.generator.stream import Writer
 
-POLL_S = 0.02
+POLL_S = 0.002
 READY_WITHIN_S = 30.0
 ROUNDS = 20  # of questions for the time; the one that was answered soonest counts
 ANSWER_WITHIN_S = 0.5
@@ -110,30 +110,24 @@ class Master:
 
     def _carry_out(self, plan: str) -> None:
         """Hand out the slices, and name the start when everybody is ready."""
-        for number, worker in enumerate(self._workers.values()):
+        workers = list(self._workers.values())
+        for number, worker in enumerate(workers):
             worker.number, worker.ready, worker.problem = number, False, ""
             said = {"plan": plan, "number": number, "workers": self._wanted}
             self._say(worker, messages.PLAN, said)
-        told = _within(READY_WITHIN_S, lambda: all(w.ready or w.problem for w in self._workers.values()))
-        for worker in self._workers.values():
+        told = _within(READY_WITHIN_S, lambda: all(each.ready or each.problem for each in workers))
+        for worker in workers:
             if worker.problem or not told:
                 self._tell("unready", worker.problem or "not every worker was ready in time")
                 return
-        self._ask_the_time()
-        began = time.monotonic() + LEAD_S + max(worker.way_s for worker in self._workers.values())
-        for worker in self._workers.values():
+        _ask_the_time(workers, self._say)
+        began = time.monotonic() + LEAD_S + max(worker.way_s for worker in workers)
+        for worker in workers:
             known_to_ms = round(500 * worker.way_s, 3)
             self._tell("clock", {"worker": worker.number, "known_to_ms": known_to_ms})
             self._say(worker, messages.BEGIN, {"at": began + worker.offset_s})
         self._began = began
         self._tell("start", began)
-
-    def _ask_the_time(self) -> None:
-        for number in range(ROUNDS):
-            for worker in self._workers.values():
-                worker.asked = {number: time.monotonic()}
-                self._say(worker, messages.CLOCK, {"number": number})
-            _within(ANSWER_WITHIN_S, lambda: not any(worker.asked for worker in self._workers.values()))
 
     def _end_climb(self) -> None:
         if self._began is not None:
@@ -204,8 +198,17 @@ def serve(host: str, port: int, workers: int, writer: Writer) -> int:
     return master.obey()
 
 
+def _ask_the_time(workers: Sequence[Known], say: Callable[[Known, str, Said], None]) -> None:
+    """Again and again, until the answers have told how their clocks differ from ours."""
+    for number in range(ROUNDS):
+        for worker in workers:
+            worker.asked = {number: time.monotonic()}
+            say(worker, messages.CLOCK, {"number": number})
+        _within(ANSWER_WITHIN_S, lambda: not any(worker.asked for worker in workers))
+
+
 def _within(seconds: float, happened: Callable[[], bool]) -> bool:
     end = time.monotonic() + seconds
     while not happened() and time.monotonic() < end:
-        gevent.sleep(POLL_S / 10)
+        gevent.sleep(POLL_S)
     return happened()

@@ -122,6 +122,7 @@ def join(host: str, port: int, die_with_stdin: bool) -> int:
     """Work for the master at this address."""
     if die_with_stdin:
         gevent.spawn(_wait_for_the_end_of_stdin)
+    _print(f"looks for a gate at {host}:{port}")
     try:
         worker = Worker(host, port)
     except ConnectionError:

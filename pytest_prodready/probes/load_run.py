@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -55,11 +55,12 @@ def load(
     if doubt := without_locust():
         return replace(nothing, lacking=doubt)
     scene = Scene(environment, traffic, settings, progress)
-    try:
-        with gathered(environment.run, generators, progress) as workers:
-            seen = _tried(scene, workers)
-    except ServerError as failure:
-        return replace(nothing, doubt=failure.message)
+    with ExitStack() as held:
+        try:
+            workers = held.enter_context(gathered(environment.run, generators, progress))
+        except ServerError as failure:
+            return replace(nothing, doubt=failure.message)
+        seen = _tried(scene, workers)
     if has_ended(scene):
         renew(scene)
     return seen

@@ -15,7 +15,6 @@ from contextlib import ExitStack, contextmanager, suppress
 import psutil
 import pytest
 
-from pytest_prodready.environment.leftovers import of_run
 from pytest_prodready.environment.runs import Run, sweep
 from pytest_prodready.environment.waiting import comes_true
 from pytest_prodready.errors import ServerError
@@ -44,15 +43,6 @@ with null_server(run) as url, gathered(run, Generators(workers=2), lambda _: Non
         print(run.folder, flush=True)
         time.sleep(300)
 """
-
-
-@pytest.fixture
-def run() -> Iterator[Run]:
-    """A run's folder."""
-    made = Run.open()
-    yield made
-    assert of_run(made.folder) == []
-    made.close()
 
 
 def plan_for(*stages: Stage) -> Plan:
