@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from pytest_prodready import generators
 from pytest_prodready.errors import ConfigError
+from pytest_prodready.generators import ONE, Generators
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class Options:
     allow_destructive: bool = False
     judge: Path | None = None
     assignments: tuple[str, ...] = ()
+    generators: Generators = ONE
 
     @property
     def as_arguments(self) -> tuple[str, ...]:
@@ -35,7 +38,7 @@ class Options:
             (self.profile is not None, f"--prodready-profile={self.profile}"),
             (self.allow_destructive, "--prodready-allow-destructive"),
         ]
-        return tuple(text for differs, text in chosen if differs)
+        return (*(text for differs, text in chosen if differs), *self.generators.as_arguments)
 
 
 _CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -92,6 +95,7 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="FILE",
         help="write FILE, a dump by pg_dump --statistics-only, without values as NAME.redacted.sql, and exit",
     )
+    generators.add_options(group)
 
 
 def read_options(config: pytest.Config, variables: Mapping[str, str] | None = None) -> Options:
@@ -108,6 +112,7 @@ def read_options(config: pytest.Config, variables: Mapping[str, str] | None = No
         allow_destructive=_flag(config, env, "allow_destructive"),
         judge=None if judge is None else _run_folder(judge, config),
         assignments=tuple(config.getoption("prodready_set") or ()),
+        generators=generators.read_generators(config, env),
     )
 
 

@@ -77,7 +77,7 @@ def _make_target(state: Session, path: Path) -> Target:
     settings = load(path, profile=options.profile, variables=os.environ, assignments=options.assignments)
     placeholders.check(settings)
     check_command(settings.service, path.parent)
-    check_locustfile(settings.load, path.parent)
+    check_locustfile(settings.load, path.parent, options.generators)
     choice = _choice(options, settings)
     record = Record.of(path.parent, state.run)
     return Target(path, settings, options, choice, record, state.status.update)

@@ -187,6 +187,25 @@ class Knee:
 
 
 @dataclass(frozen=True, slots=True)
+class Topology:
+    """From where the load came: only runs of the same topology can be held against each other."""
+
+    workers: int = 1  # processes of the generator, each with its slice of the schedule
+    hosts: int = 1  # that they ran on
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One of several processes of the generator, and how it was; shares are of the time."""
+
+    host: str
+    clock_ms: float | None = None  # it began with the others to within so much
+    cpu: float | None = None
+    delay: float | None = None  # ready to run, and waiting for a processor
+    lag_ms: float | None = None  # of a short sleep
+
+
+@dataclass(frozen=True, slots=True)
 class Load:
     """One run of all stages."""
 
@@ -216,6 +235,8 @@ class Load:
     locustfile: str = ""  # the name of the user's own, a closed model; empty: an open schedule
     shortfall: str = ""  # why its users made less of a load than was planned
     remarks: tuple[str, ...] = ()  # on what it did, and what of it doesn't count
+    topology: Topology = Topology()
+    workers: tuple[Worker, ...] = ()  # where there are several
 
     def stage(self, name: str) -> Stage | None:
         """The stage of this name, if it came to it."""

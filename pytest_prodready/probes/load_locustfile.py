@@ -18,8 +18,8 @@ from pytest_prodready.environment.recipe import inherited
 from pytest_prodready.environment.runs import Run, close_pipes
 from pytest_prodready.errors import ConfigError, ServerError
 from pytest_prodready.generator.locustfile_plan import LocustfilePlan
-from pytest_prodready.generator.plan import Plan
 from pytest_prodready.generator.stream import Sample
+from pytest_prodready.generators import Generators
 from pytest_prodready.probes.load import SELF_TEST
 from pytest_prodready.probes.load_generator import READY_WITHIN_S, GeneratorProcess
 from pytest_prodready.probes.load_plan import all_stages
@@ -28,9 +28,18 @@ from pytest_prodready.settings import LoadSettings
 MARK = "locustfile"
 
 
-def check_locustfile(limits: LoadSettings, folder: Path) -> None:
-    """Raise ConfigError for one that isn't there; `folder` is that of prodready.toml."""
-    if limits.locustfile is None or (folder / limits.locustfile).is_file():
+def check_locustfile(limits: LoadSettings, folder: Path, generators: Generators) -> None:
+    """Raise ConfigError for one that isn't in prodready.toml's folder, or is for several processes."""
+    if limits.locustfile is None:
+        return
+    if not generators.alone:
+        raise ConfigError(
+            "A locustfile is run by one process, and can't be shared out to workers.",
+            value=limits.locustfile,
+            source=f"[load] locustfile, with {' '.join(generators.as_arguments)}",
+            remedy="leave out the option; or send the declared requests: --prodready-set load.locustfile=",
+        )
+    if (folder / limits.locustfile).is_file():
         return
     raise ConfigError(
         "There is no such locustfile.",
@@ -96,7 +105,7 @@ class LocustfileProcess(GeneratorProcess):
         self._printed.__exit__(None, None, None)
         write_private(self._log, self._printed.text())
 
-    def _spawned(self, run: Run, plan: Plan) -> subprocess.Popen[bytes]:
+    def _started(self, run: Run, *options: str) -> subprocess.Popen[bytes]:
         self._mark = f"{MARK}-{self._log.stem}"
         self._printed.__enter__()
         # Not from the folder that it runs in: what is called locust.py there is the user's.
@@ -109,7 +118,12 @@ class LocustfileProcess(GeneratorProcess):
             str(self._out),
         ]
         return run.spawn(
-            command, env=self._variables(), cwd=self._folder, log=self._printed.writing, stdin=subprocess.PIPE
+            command,
+            env=self._variables(),
+            cwd=self._folder,
+            log=self._printed.writing,
+            stdin=subprocess.PIPE,
+            bufsize=0,
         )
 
     def _variables(self) -> dict[str, str]:

@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
 
 from pytest_prodready.environment.environment import Environment
-from pytest_prodready.errors import ProdreadyError
+from pytest_prodready.errors import ProdreadyError, ServerError
 from pytest_prodready.generator.locustfile_plan import LocustfilePlan
 from pytest_prodready.generator.plan import Plan
 from pytest_prodready.generator.stream import Sample
+from pytest_prodready.generators import ONE, Generators
 from pytest_prodready.probes.drill import last_words
 from pytest_prodready.probes.drill_ledger import ReadBack
 from pytest_prodready.probes.drill_scene import Scene, has_ended, renew, steady_or_renewed
 from pytest_prodready.probes.health import wait_until
-from pytest_prodready.probes.load import AGAIN, SELF_TEST, WARM_UP, Counter, Load, PoolLook, Second, Stage
+from pytest_prodready.probes.load import (
+    AGAIN,
+    SELF_TEST,
+    WARM_UP,
+    Counter,
+    Load,
+    PoolLook,
+    Second,
+    Stage,
+    Topology,
+)
 from pytest_prodready.probes.load_disturbed import few_sessions
-from pytest_prodready.probes.load_generator import GeneratorProcess, generating, null_server, without_locust
-from pytest_prodready.probes.load_health import generator_of, with_health
+from pytest_prodready.probes.load_generator import Generating, null_server, without_locust
+from pytest_prodready.probes.load_health import generator_of, with_figures, with_health
 from pytest_prodready.probes.load_knee import knee
 from pytest_prodready.probes.load_ledger import ledger
 from pytest_prodready.probes.load_limits import FAILURES, Counted, doubts, firm, missed
@@ -31,6 +42,7 @@ from pytest_prodready.probes.load_plan import multiples, plan, shapes
 from pytest_prodready.probes.load_stats import Digest, percentile
 from pytest_prodready.probes.load_users import Users
 from pytest_prodready.probes.load_watch import Watch, counters, risen
+from pytest_prodready.probes.load_workers import WorkerLost, Workers, carried_out, gathered, given_up
 from pytest_prodready.probes.traffic import Traffic
 from pytest_prodready.settings import LoadSettings, Settings
 
@@ -45,7 +57,11 @@ UNWATCHED = (SELF_TEST, WARM_UP, AGAIN)  # no climb ends in them
 
 
 def load(
-    environment: Environment, traffic: Traffic, settings: Settings, progress: Callable[[str], None]
+    environment: Environment,
+    traffic: Traffic,
+    settings: Settings,
+    progress: Callable[[str], None],
+    generators: Generators = ONE,
 ) -> Load:
     """All stages; once more where the target was missed and the machine may be why."""
     limits = settings.load
@@ -53,33 +69,52 @@ def load(
     if doubt := without_locust():
         return replace(nothing, lacking=doubt)
     scene = Scene(environment, traffic, settings, progress)
-    for attempt in range(1, ATTEMPTS + 1):
-        progress("load: waiting for the steady state")
-        if doubt := steady_or_renewed(scene):
-            return replace(nothing, doubt=f"the service was not steady before the load: {doubt}")
-        seen = replace(_once(scene), attempts=attempt)
-        if seen.doubt or firm(seen, limits) or not missed(seen, limits) or not doubts(seen.generator):
-            break  # what no machine can be blamed for isn't tried away
-        progress(f"load: the target was missed, but {doubts(seen.generator)}: once more")
+    with ExitStack() as held:
+        try:
+            workers = held.enter_context(gathered(environment.run, generators, progress))
+        except ServerError as failure:
+            return replace(nothing, doubt=failure.message)
+        seen = _tried(scene, workers)
     if has_ended(scene):
         renew(scene)
     return seen
 
 
-def _once(scene: Scene) -> Load:
+def _tried(scene: Scene, workers: Workers | None) -> Load:
+    limits = scene.settings.load
+    for attempt in range(1, ATTEMPTS + 1):
+        scene.progress("load: waiting for the steady state")
+        if doubt := steady_or_renewed(scene):
+            doubt = f"the service was not steady before the load: {doubt}"
+            return Load(limits.expected_rps or 0.0, limits.multiplier, doubt=doubt)
+        seen = replace(_once(scene, workers), attempts=attempt)
+        if seen.doubt or firm(seen, limits) or not missed(seen, limits) or not doubts(seen.generator):
+            break  # what no machine can be blamed for isn't tried away
+        if workers is not None and workers.over:
+            break
+        scene.progress(f"load: the target was missed, but {doubts(seen.generator)}: once more")
+    return seen
+
+
+def _once(scene: Scene, workers: Workers | None) -> Load:
     settings, environment = scene.settings, scene.environment
     limits = settings.load
     process = environment.application.pid if environment.application else None
     errors, before = _log_errors(environment), counters(environment)
     watch = Watch(environment)
+    lost = ""
     with watch.watching():
-        with _at_work(scene) as (made, generator):
-            run = _Run(scene, made, generator, watch)
+        with _at_work(scene, workers) as (made, generator):
+            elsewhere = workers is not None and workers.elsewhere
+            run = _Run(scene, made, generator, watch, elsewhere)
             try:
                 run.follow()
+            except WorkerLost as failure:
+                lost = failure.message
             except ProdreadyError as failure:
                 return Load(limits.expected_rps or 0.0, limits.multiplier, doubt=failure.message)
         left = _left(watch)
+    topology = Topology() if workers is None else workers.topology
     rise = risen(before, counters(environment))
     stages, seconds = run.stages(rise), run.seconds()
     found = Load(
@@ -87,7 +122,10 @@ def _once(scene: Scene) -> Load:
         multiplier=limits.multiplier,
         stages=stages,
         seconds=seconds,
-        generator=generator_of(stages, seconds, run.healths, limits.unnoticed_ms),
+        generator=replace(
+            generator_of(stages, seconds, run.healths, limits.unnoticed_ms),
+            self_test=run.digest.least_achieved(SELF_TEST, topology.workers),
+        ),
         ended=run.ended,
         ended_in=run.ended_in,
         ended_for=run.ended_for,
@@ -101,12 +139,15 @@ def _once(scene: Scene) -> Load:
         log_errors=max(0, _log_errors(environment) - errors),
         same_process=None if process is None else _same(environment, process),
         last_words=_last_words(environment) if has_ended(scene) else "",
+        topology=topology,
+        workers=() if workers is None else with_figures(workers.each, run.healths),
     )
-    return replace(found, ledger=_ledger(scene, run), knee=knee(found.climb), **run.of_locustfile(stages))
+    found = replace(found, ledger=_ledger(scene, run), knee=knee(found.climb), **run.of_locustfile(stages))
+    return replace(found, doubt=given_up(found, lost)) if lost else found
 
 
 @contextmanager
-def _at_work(scene: Scene) -> Iterator[tuple[Plan, GeneratorProcess]]:
+def _at_work(scene: Scene, workers: Workers | None) -> Iterator[tuple[Plan, Generating]]:
     """The plan, and who is at work on it: the user's locustfile where there is one."""
     settings, environment = scene.settings, scene.environment
     if settings.load.locustfile is not None:
@@ -115,9 +156,9 @@ def _at_work(scene: Scene) -> Iterator[tuple[Plan, GeneratorProcess]]:
             yield users, locustfile
         return
     seen_at_rest = shapes(scene.traffic, settings)
-    with null_server(environment.run) as null:
+    with null_server(environment.run) if workers is None else nullcontext("") as null:
         made = plan(settings, scene.traffic.base_url, null, seen_at_rest)
-        with generating(environment.run, made) as generator:
+        with carried_out(environment.run, made, workers) as generator:
             yield made, generator
 
 
@@ -127,8 +168,9 @@ class _Run:
 
     scene: Scene
     plan: Plan
-    generator: GeneratorProcess
+    generator: Generating
     watch: Watch
+    elsewhere: bool  # the generator is on hosts that aren't looked at
     ended: str = ""
     ended_in: str = ""
     ended_for: str = ""
@@ -177,8 +219,9 @@ class _Run:
     def stages(self, rise: Sequence[Counter]) -> tuple[Stage, ...]:
         """Each stage, with what the machine may have added where all are known that could have waited."""
         requests = sum(map(len, self.digest.samples))
+        known = few_sessions(rise, requests) and not self.elsewhere
         seen: Digest | Users = self.digest if self.users is None else self.users
-        return seen.stages(self.watch.disturbances if few_sessions(rise, requests) else ())
+        return seen.stages(self.watch.disturbances if known else ())
 
     def seconds(self) -> tuple[Second, ...]:
         """Each second of the run, with how service and machine fared in it."""

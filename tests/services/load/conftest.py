@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ import pytest
 
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.environment.leftovers import of_run
+from pytest_prodready.environment.runs import Run
+from pytest_prodready.generators import ONE, Generators
 from pytest_prodready.probes.load import Load
 from pytest_prodready.probes.load_run import load
 from pytest_prodready.probes.traffic import Traffic
@@ -33,6 +35,15 @@ SHORT = {
 }
 
 
+@pytest.fixture
+def run() -> Iterator[Run]:
+    """A run's folder, in which nothing runs any more at the end."""
+    made = Run.open()
+    yield made
+    assert of_run(made.folder) == []
+    made.close()
+
+
 @dataclass(frozen=True)
 class Loaded:
     """What was measured, by which limits, and how long it took."""
@@ -46,6 +57,7 @@ class Loaded:
 
 
 Loads = Callable[..., Loaded]
+During = Callable[[str, Environment], None]  # what is told of the progress
 
 
 def settings_for(how: str, **limits: Any) -> Settings:
@@ -67,16 +79,22 @@ def settings_for(how: str, **limits: Any) -> Settings:
 def loads(tmp_path: Path) -> Loads:
     """Load a service that behaves like this."""
 
-    def loaded(how: str, **limits: Any) -> Loaded:
+    def loaded(how: str, generators: Generators = ONE, during: During | None = None, **limits: Any) -> Loaded:
         settings = settings_for(how, **limits)
         environment = Environment.start(settings, folder=tmp_path)
         told: list[str] = []
+
+        def progress(words: str) -> None:
+            told.append(words)
+            if during is not None:
+                during(words, environment)
+
         try:
             assert environment.application is not None
             traffic = Traffic(environment.application.base_url, settings.requests)
             try:
                 began = time.monotonic()
-                seen = load(environment, traffic, settings, told.append)
+                seen = load(environment, traffic, settings, progress, generators)
                 seconds = time.monotonic() - began
                 running = _others(environment)
                 return Loaded(seen, settings, seconds, tuple(told), tuple(running), environment.logs())
