@@ -25,6 +25,8 @@ class Options:
     keep: bool = False
     allow_destructive: bool = False
     judge: Path | None = None
+    load_compare: Path | None = None
+    load_save: Path | None = None
     assignments: tuple[str, ...] = ()
 
     @property
@@ -34,6 +36,7 @@ class Options:
             (self.backend != "auto", f"--prodready-backend={self.backend}"),
             (self.profile is not None, f"--prodready-profile={self.profile}"),
             (self.allow_destructive, "--prodready-allow-destructive"),
+            (self.load_compare is not None, f"--prodready-load-compare={self.load_compare}"),
         ]
         return tuple(text for differs, text in chosen if differs)
 
@@ -79,6 +82,18 @@ def add_options(parser: pytest.Parser) -> None:
         help="judge the measurements recorded in this run's folder again; no server is started",
     )
     group.addoption(
+        "--prodready-load-compare",
+        default=None,
+        metavar="FILE|RUN",
+        help="hold the load against an earlier run: a file of --prodready-load-save, or a run's folder",
+    )
+    group.addoption(
+        "--prodready-load-save",
+        default=None,
+        metavar="FILE",
+        help="keep the load's times in this file, to hold later runs against",
+    )
+    group.addoption(
         "--prodready-set",
         action="append",
         default=None,
@@ -107,6 +122,8 @@ def read_options(config: pytest.Config, variables: Mapping[str, str] | None = No
         keep=_flag(config, env, "keep"),
         allow_destructive=_flag(config, env, "allow_destructive"),
         judge=None if judge is None else _run_folder(judge, config),
+        load_compare=_path(config, env, "load_compare"),
+        load_save=_path(config, env, "load_save"),
         assignments=tuple(config.getoption("prodready_set") or ()),
     )
 
@@ -126,6 +143,11 @@ def _found(config: pytest.Config, env: Mapping[str, str], name: str, ini: bool =
 def _text(config: pytest.Config, env: Mapping[str, str], name: str, ini: bool = True) -> str | None:
     value, _ = _found(config, env, name, ini)
     return None if value is None else str(value)
+
+
+def _path(config: pytest.Config, env: Mapping[str, str], name: str) -> Path | None:
+    value = _text(config, env, name, ini=False)
+    return None if value is None else Path(value)
 
 
 def _choice(config: pytest.Config, env: Mapping[str, str], name: str) -> str | None:

@@ -19,6 +19,7 @@ from pytest_prodready.environment.recipe import check_command
 from pytest_prodready.environment.select import Choice, choose
 from pytest_prodready.errors import ConfigError, ProdreadyError
 from pytest_prodready.findings import Finding, Rule
+from pytest_prodready.fixtures import load_file
 from pytest_prodready.fixtures.session import TARGETS, Targets
 from pytest_prodready.names import FILE_NAME, SMALLEST_FILE
 from pytest_prodready.options import Options, read_options
@@ -76,6 +77,7 @@ def _make_target(state: Session, path: Path) -> Target:
     settings = load(path, profile=options.profile, variables=os.environ, assignments=options.assignments)
     placeholders.check(settings)
     check_command(settings.service, path.parent)
+    load_file.check(options, settings)
     choice = _choice(options, settings)
     record = Record.of(path.parent, state.run)
     return Target(path, settings, options, choice, record, state.status.update)

@@ -186,6 +186,15 @@ class Topology:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One request of the mix."""
+
+    request: str
+    asks: str  # method and path
+    share: float  # of all requests
+
+
+@dataclass(frozen=True, slots=True)
 class Load:
     """One run of all stages."""
 
@@ -213,6 +222,7 @@ class Load:
     knee: Knee | None = None
     attempts: int = 1
     topology: Topology = Topology()
+    mix: tuple[Part, ...] = ()
 
     def stage(self, name: str) -> Stage | None:
         """The stage of this name, if it came to it."""

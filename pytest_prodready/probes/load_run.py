@@ -24,7 +24,7 @@ from pytest_prodready.probes.load_health import generator_of, with_health
 from pytest_prodready.probes.load_knee import knee
 from pytest_prodready.probes.load_ledger import ledger
 from pytest_prodready.probes.load_limits import FAILURES, Counted, doubts, firm, missed
-from pytest_prodready.probes.load_plan import multiples, plan, shapes
+from pytest_prodready.probes.load_plan import mix, multiples, plan, shapes
 from pytest_prodready.probes.load_stats import Digest, percentile
 from pytest_prodready.probes.load_watch import Watch, counters, risen
 from pytest_prodready.probes.traffic import Traffic
@@ -99,6 +99,7 @@ def _once(scene: Scene) -> Load:
         log_errors=max(0, _log_errors(environment) - errors),
         same_process=None if process is None else _same(environment, process),
         last_words=_last_words(environment) if has_ended(scene) else "",
+        mix=mix(made),
     )
     return replace(found, ledger=_ledger(scene, run), knee=knee(found.climb))
 
