@@ -15,8 +15,9 @@ from pytest_prodready.settings import LoadSettings
 RULE = RULES["load.no-slower-than-before"]
 JUDGED = ("p50", "p95")  # a stage has too few requests for its p99 to be the same twice
 SAVE = "pytest -m load --prodready-load-save=prodready.load.json"
-KEEP = f"{SAVE} keeps a run; --prodready-load-compare=prodready.load.json holds a later one against it"
-AGAIN = f"if it has to be so, keep this run: {SAVE}"
+COMPARE = "--prodready-load-compare"
+ANEW = f"If it has to be so, keep a run of today to compare with: {SAVE}"
+ALONE = "Load it once more, while nothing else uses this machine."
 NAMED = 3
 LEAST_MS = 0.001
 
@@ -70,20 +71,24 @@ def no_slower_than_before(seen: Load, limits: LoadSettings, earlier: Baseline) -
     """No stage takes much longer than in the earlier run; this one is kept where that was asked for."""
     finding = unmeasured(RULE, seen) or _compared(seen, limits, earlier)
     if earlier.unkept and finding.verdict is not Verdict.FAILED:
-        return RULE.inconclusive(f"this run is not kept: {earlier.unkept}; {finding.summary}")
+        told = f"this run is not kept: {earlier.unkept}; {finding.summary}"
+        return RULE.inconclusive(told, limit=finding.limit, change=ALONE)
     kept = f"this run is kept in {earlier.kept}; " if earlier.kept else ""
     return replace(finding, summary=kept + finding.summary)
 
 
 def _compared(seen: Load, limits: LoadSettings, earlier: Baseline) -> Finding:
     if not earlier.found:
-        return RULE.unverified("no earlier run was named to compare it with", change=KEEP)
+        next_ = (
+            f"{COMPARE}={earlier.kept} holds later ones against it" if earlier.kept else f"{SAVE} keeps one"
+        )
+        return RULE.unverified(f"no earlier run was named to compare with: {next_}")
     limit = f"{limits.slower:g} times as long as in {earlier.path}, and {limits.slower_ms:g} ms more"
     now = measured(seen)
     whole = seen.peak is not None and not seen.ended
     if unlike := list(differences(earlier, now, whole=whole)):
         told = f"it isn't the load of {earlier.path}: {'; '.join(unlike[:NAMED])}"
-        return RULE.inconclusive(told, limit=limit, change=AGAIN)
+        return RULE.inconclusive(told, limit=limit, change=ANEW)
     if silent := _silent(seen, now, earlier):
         return RULE.inconclusive(silent, limit=limit)
     pairs = list(_pairs(seen, now, earlier))
@@ -94,7 +99,7 @@ def _compared(seen: Load, limits: LoadSettings, earlier: Baseline) -> Finding:
         return RULE.inconclusive(f"{_told(pair, now, earlier)}; {pair.why_open(limits)}", limit=limit)
     told = _told(max(wrong, key=_times) if wrong else pairs[-1], now, earlier)
     finding = judged(RULE, seen, wrong=told if wrong else "", told=told, limit=limit)
-    return replace(finding, change=f"{RULE.remedy} {AGAIN.capitalize()}") if wrong else finding
+    return replace(finding, change=f"{RULE.remedy} {ANEW}") if wrong else finding
 
 
 def _silent(seen: Load, now: Baseline, earlier: Baseline) -> str:

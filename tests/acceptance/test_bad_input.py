@@ -38,6 +38,16 @@ CASES: dict[str, tuple[str, list[str], list[str]]] = {
     ),
     "arguments of no build": (IMAGE % "build_args = { BASE = 'x' }\n", [], ["build_args", "build"]),
     "folder of an image": (IMAGE % 'cwd = "app"\n', [], ["cwd has no effect", "WORKDIR", "engine"]),
+    "no run to compare with": (
+        SMALL,
+        ["--prodready-load-compare=nothing.json"],
+        ["no run of the load suite", "nothing.json", "--prodready-load-save has written"],
+    ),
+    "a file of another kind to save in": (
+        SMALL,
+        ["--prodready-load-save=prodready.toml"],
+        ["no run of the load suite", "value: prodready.toml", "from: --prodready-load-save"],
+    ),
     "no Dockerfile": (
         IMAGE.replace('image = "example/small:1"', 'build = "app"') % "",
         [],
