@@ -1,0 +1,83 @@
+"""The hooks of the benchmarks: what pytest-benchmark compares fails the test that got slower, by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from typing import Any
+
+import pytest
+
+from pytest_prodready.errors import ConfigError, ProdreadyError
+from pytest_prodready.names import BENCHMARK_MARK
+
+LIBRARY, SESSION = "benchmark", "pytest-benchmark"  # its plugin, and the object with its results
+FAIL = "--benchmark-compare-fail"
+FAILED = pytest.StashKey[int]()
+
+
+def check(config: pytest.Config) -> None:
+    """Refuse what could not be timed or compared, before anything starts; raises ConfigError."""
+    if not config.pluginmanager.hasplugin(LIBRARY):
+        raise ConfigError(
+            "pytest-benchmark isn't there, which times the benchmarks",
+            source=f"-m {BENCHMARK_MARK}",
+            remedy="install it: pip install 'pytest-prodready[load]'",
+        )
+    if config.getoption("dist", "no") != "no":
+        raise ConfigError(
+            "benchmarks beside each other would time each other",
+            value=f"-n {config.getoption('numprocesses', None)}",
+            source=f"-m {BENCHMARK_MARK}",
+            remedy="leave out -n, or say -n 0",
+        )
+    session = config.pluginmanager.getplugin(SESSION)
+    if session.compare_fail and not session.compared_mapping:
+        raise ConfigError(
+            "there are no earlier benchmarks to compare with",
+            source=FAIL,
+            tried=[f"{session.compare or 'no --benchmark-compare'} in {session.storage}"],
+            remedy=f"pytest -m {BENCHMARK_MARK} --benchmark-autosave keeps some, for --benchmark-compare",
+        )
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail a benchmark that got slower than was asked for; what could not be timed says why."""
+    if item.get_closest_marker(BENCHMARK_MARK) is None:
+        return (yield)
+    try:
+        result = yield
+    except ProdreadyError as error:
+        pytest.fail(error.message, pytrace=False)
+    slower = list(_slower(item))
+    if slower:
+        stash = item.config.stash
+        stash[FAILED] = stash.get(FAILED, 0) + len(slower)
+        pytest.fail("\n".join(slower), pytrace=False)
+    return result
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What a test has said of itself needn't end the session, with a traceback of pytest-benchmark's."""
+    config = terminalreporter.config
+    session = config.pluginmanager.getplugin(SESSION)
+    if session is not None and len(session.performance_regressions) == config.stash.get(FAILED, 0):
+        session.performance_regressions.clear()
+
+
+def _slower(item: pytest.Item) -> Iterator[str]:
+    """What pytest-benchmark's own checks say of this test."""
+    now = item.funcargs["benchmark"].stats  # type: ignore[attr-defined]
+    session: Any = item.config.pluginmanager.getplugin(SESSION)
+    if now is None or not session.compare_fail:
+        return
+    for path, earlier in session.compared_mapping.items():
+        before = earlier.get(item.nodeid, {}).get("stats")
+        for each in session.compare_fail if before else ():
+            if each.fails(now, before):
+                took, took_then = 1000 * now[each.field], 1000 * before[each.field]
+                yield (
+                    f"{item.name} got slower: {each.field} {took:.3f} ms, {took_then:.3f} ms in {path}"
+                    f" ({took / took_then:.2f} times; {FAIL})"
+                )
