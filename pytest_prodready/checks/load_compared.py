@@ -10,6 +10,7 @@ from pytest_prodready.checks.load_words import at, judged, unmeasured
 from pytest_prodready.findings import Finding, Verdict
 from pytest_prodready.probes.load import SELF_TEST, Interval, Load, Stage
 from pytest_prodready.probes.load_baseline import Baseline, differences, measured
+from pytest_prodready.probes.load_limits import disturbed
 from pytest_prodready.settings import LoadSettings
 
 RULE = RULES["load.no-slower-than-before"]
@@ -39,6 +40,7 @@ class Pair:
     now: Interval
     before: Interval
     expected: Expected
+    disturbed: str  # what others did meanwhile
 
     @property
     def times(self) -> float:
@@ -46,9 +48,10 @@ class Pair:
         return self.now.ms / max(self.before.ms, LEAST_MS)
 
     def slower(self, limits: LoadSettings) -> bool:
-        """Whether neither the machine nor chance explains it."""
+        """Whether neither the machine, nor others on it, nor chance explains it."""
         most = self.expected.at_most
-        return self._beyond(most, limits) and self.now.low_ms > most * self.before.high_ms
+        apart = self.now.low_ms > most * self.before.high_ms
+        return self._beyond(most, limits) and apart and not self.disturbed
 
     def open(self, limits: LoadSettings) -> bool:
         """Whether something explains it, or nothing does: both may be."""
@@ -56,6 +59,8 @@ class Pair:
 
     def why_open(self, limits: LoadSettings) -> str:
         """What may explain it."""
+        if self.disturbed:
+            return self.disturbed
         if self._beyond(self.expected.at_most, limits):
             return "too close to tell it from chance"
         if self.expected.surely < 1:
@@ -121,6 +126,7 @@ def _pairs(seen: Load, now: Baseline, earlier: Baseline) -> Iterator[Pair]:
                 now.response(stage.name)[name],
                 earlier.response(stage.name)[name],
                 _expected(here, there, name),
+                disturbed(seen, stage),
             )
 
 

@@ -256,6 +256,12 @@ class Load:
             each for each in self.pool or () if stage.at_s <= each.at_s <= stage.at_s + stage.seconds
         )
 
+    def seconds_of(self, stage: Stage) -> tuple[Second, ...]:
+        """The seconds of which most belongs to a stage."""
+        return tuple(
+            each for each in self.seconds if stage.at_s <= each.at_s + 0.5 <= stage.at_s + stage.seconds
+        )
+
     def memory_mb(self, stage: Stage | None) -> float | None:
         """The median of the memory in the second half of a stage."""
         if stage is None:

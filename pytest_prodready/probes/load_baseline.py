@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest_prodready.generator.plan import Plan
 from pytest_prodready.probes.load import Interval, Load, Part, Stage, Topology
-from pytest_prodready.probes.load_limits import doubts
+from pytest_prodready.probes.load_limits import disturbed, doubts
 from pytest_prodready.probes.load_plan import mix
 
 SCHEMA = "prodready-load/1"
@@ -62,7 +62,7 @@ def unfit(seen: Load) -> str:
         return seen.doubt or seen.lacking or "no request was sent at the usual load"
     if seen.ended or seen.peak is None:
         return f"the climb was ended in stage {seen.ended_in}, since {seen.ended}"
-    return doubts(seen.generator)
+    return doubts(seen.generator) or next(filter(None, (disturbed(seen, each) for each in seen.climb)), "")
 
 
 def differences(before: Baseline, now: Baseline, *, whole: bool = True) -> Iterator[str]:

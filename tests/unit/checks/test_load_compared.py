@@ -48,6 +48,11 @@ def run(peak: tuple[float, float] = (5, 20), null: tuple[float, float] = (0.5, 1
     )
 
 
+def beside(others: float, idle: float, seen: Load) -> Load:
+    """The same run, while others used so much of the machine's processors."""
+    return replace(seen, seconds=tuple(replace(each, others=others, idle=idle) for each in seen.seconds))
+
+
 def baseline(**more: Any) -> Baseline:
     """Such a run, as it was kept."""
     return measured(run(**more), "shop", FILE)
@@ -70,6 +75,10 @@ def judged(seen: Load, earlier: Baseline | None = None) -> Finding:
         (run((5, 60), sure=0.7), INCONCLUSIVE, "too close to tell it from chance"),
         (run((5, 60), generator=STARVED), INCONCLUSIVE, "it waited for a processor 65%"),
         (run((5, 30), generator=STARVED), PASSED, ""),
+        (beside(0.7, 0.1, run((5, 60))), INCONCLUSIVE, "others used 70% of this machine's processors at 10x"),
+        (beside(0.7, 0.1, run((5, 30))), PASSED, ""),
+        (beside(0.3, 0.6, run((5, 60))), FAILED, ""),  # a large machine, with room for all
+        (beside(0.1, 0.0, run((5, 60))), FAILED, ""),  # it was the service that used it up
         (run(unfinished=3), INCONCLUSIVE, "3 requests were still under way"),
         (replace(run(), doubt="the service was not steady"), INCONCLUSIVE, "not steady"),
         (replace(run(), lacking="Locust isn't installed"), UNVERIFIED, "Locust"),
@@ -171,6 +180,7 @@ def test_only_a_sound_run_is_kept() -> None:
     """A run of a busy machine, or one that never came to its peak, would excuse whatever comes later."""
     assert unfit(run()) == ""
     assert "65%" in unfit(run(generator=STARVED))
+    assert "others used 70%" in unfit(beside(0.7, 0.1, run()))
     assert "ended in stage 4x" in unfit(ended(stage("4x", 4, 11, 4), "80 failed", SLOWNESS))
     assert unfit(Load(20, 10, doubt="not steady")) == "not steady"
     assert unfit(Load(20, 10))
