@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from pytest_prodready import generators
 from pytest_prodready.errors import ConfigError
+from pytest_prodready.generators import ONE, Generators
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Options:
     load_compare: Path | None = None
     load_save: Path | None = None
     assignments: tuple[str, ...] = ()
+    generators: Generators = ONE
 
     @property
     def as_arguments(self) -> tuple[str, ...]:
@@ -38,7 +41,7 @@ class Options:
             (self.allow_destructive, "--prodready-allow-destructive"),
             (self.load_compare is not None, f"--prodready-load-compare={self.load_compare}"),
         ]
-        return tuple(text for differs, text in chosen if differs)
+        return (*(text for differs, text in chosen if differs), *self.generators.as_arguments)
 
 
 _CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -107,6 +110,7 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="FILE",
         help="write FILE, a dump by pg_dump --statistics-only, without values as NAME.redacted.sql, and exit",
     )
+    generators.add_options(group)
 
 
 def read_options(config: pytest.Config, variables: Mapping[str, str] | None = None) -> Options:
@@ -125,6 +129,7 @@ def read_options(config: pytest.Config, variables: Mapping[str, str] | None = No
         load_compare=_path(config, env, "load_compare"),
         load_save=_path(config, env, "load_save"),
         assignments=tuple(config.getoption("prodready_set") or ()),
+        generators=generators.read_generators(config, env),
     )
 
 

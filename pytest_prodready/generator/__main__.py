@@ -2,6 +2,8 @@
 
 It ends when the schedule is over and every request has its answer or its deadline has passed, and at once
 when stdin ends: it never outlives who started it. A line "end climb" leaves out the rest of the climb.
+
+With --worker it takes its plan from a master and sends its samples there; with --master it is one.
 """
 
 from __future__ import annotations
@@ -9,78 +11,57 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import time
 from pathlib import Path
 
+from pytest_prodready.generator.work import work  # first: it prepares what everything else imports
+
+# isort: split
 import gevent
 
 from pytest_prodready.generator.crew import Crew
-from pytest_prodready.generator.health import Health
+from pytest_prodready.generator.master import serve
+from pytest_prodready.generator.messages import PORT
 from pytest_prodready.generator.plan import Plan
 from pytest_prodready.generator.schedule import Schedule
 from pytest_prodready.generator.stream import Writer
-from pytest_prodready.generator.users import environment  # first: it prepares what everything else imports
-
-PROBE_S = 0.02
-FLUSH_S = 0.1
-LOOK_S = 1.0
-LEAD_S = 0.3  # for all users to be there
-OVER_S = 2.0  # beyond the last deadline
+from pytest_prodready.generator.worker import join
 
 
 def main() -> int:
-    """Run one plan."""
-    parser = argparse.ArgumentParser(prog="python -m pytest_prodready.generator")
-    parser.add_argument("--out", type=Path, required=True, help="where samples are written")
-    options = parser.parse_args()
-    plan = Plan.parsed(_first_line())
-    crew = Crew(Schedule(plan))
+    """Run one plan, or take part in one."""
+    options = _parser().parse_args()
+    if options.worker:
+        return join(options.master_host, options.master_port, options.die_with_stdin)
     with options.out.open("w", encoding="utf-8") as file:
         writer = Writer(file)
-        _run(plan, crew, writer)
-        writer.tell("done", round(crew.now_s, 3))
-        writer.flush()
+        if options.master:
+            return serve(options.bind_host, options.bind_port, options.master, writer)
+        _alone(writer)
     return 0
 
 
-def _run(plan: Plan, crew: Crew, writer: Writer) -> None:
-    locust = environment(plan, crew, writer)
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m pytest_prodready.generator")
+    role = parser.add_mutually_exclusive_group(required=True)
+    role.add_argument("--worker", action="store_true", help="generate a slice of the load for a gate")
+    role.add_argument("--out", type=Path, help="where samples are written; the gate's own way to start it")
+    joining = parser.add_argument_group("with --worker")
+    joining.add_argument("--master-host", default="127.0.0.1", help="where the gate runs (%(default)s)")
+    joining.add_argument("--master-port", type=int, default=PORT, help="and listens (%(default)s)")
+    joining.add_argument("--die-with-stdin", action="store_true", help="end when stdin does")
+    leading = parser.add_argument_group("with --out")
+    leading.add_argument("--master", type=int, metavar="N", help="lead N workers instead of working itself")
+    leading.add_argument("--bind-host", default="127.0.0.1", help="where it listens for them (%(default)s)")
+    leading.add_argument("--bind-port", type=int, default=0, help="any free one: 0 (%(default)s)")
+    return parser
+
+
+def _alone(writer: Writer) -> None:
+    """The whole plan in this process."""
+    plan = Plan.parsed(_first_line())
+    crew = Crew(Schedule(plan))
     gevent.get_hub().threadpool.spawn(_obey, crew)
-    runner = locust.create_local_runner()
-    runner.start(plan.users, spawn_rate=plan.users)
-    while runner.user_count < plan.users:
-        gevent.sleep(PROBE_S)
-    crew.began = time.monotonic() + LEAD_S
-    writer.tell("began", crew.began)
-    health = Health()
-    watching = [gevent.spawn(_probe, health), gevent.spawn(_tell, crew, writer, health)]
-    crew.run()
-    with gevent.Timeout(plan.deadline_s + OVER_S, False):
-        while crew.under_way or crew.unsent:
-            gevent.sleep(PROBE_S)
-    gevent.killall(watching)
-    writer.tell("unfinished", crew.under_way + crew.unsent)
-    writer.flush()
-
-
-def _probe(health: Health) -> None:
-    """How late a short sleep ends: so late everything else here is."""
-    while True:
-        began = time.monotonic()
-        gevent.sleep(PROBE_S)
-        health.lags.append(max(0.0, time.monotonic() - began - PROBE_S))
-
-
-def _tell(crew: Crew, writer: Writer, health: Health) -> None:
-    """Write down what is known, and every second how the generator is."""
-    due = time.monotonic() + LOOK_S
-    while True:
-        gevent.sleep(FLUSH_S)
-        if time.monotonic() >= due:
-            due += LOOK_S
-            seen = {"at_s": round(crew.now_s, 3), "under_way": crew.under_way, "unsent": crew.unsent}
-            writer.tell("health", {**seen, **health.look()})
-        writer.flush()
+    work(plan, crew, writer)
 
 
 def _first_line() -> str:

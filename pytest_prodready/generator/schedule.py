@@ -23,6 +23,18 @@ class Slot:
     write: int = -1  # the number of its token; -1: no write
 
 
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Every so many-th request of the schedule: the share of one process of several."""
+
+    number: int = 0
+    of: int = 1
+
+    def first(self, number: int) -> int:
+        """How many requests after that one is the first of this slice."""
+        return (self.number - number) % self.of
+
+
 class Writes:
     """The tokens of acknowledged writes, as material for reading back."""
 
@@ -43,13 +55,14 @@ class Writes:
 
 
 class Schedule:
-    """Hands out one slot after the other."""
+    """Hands out one slot after the other of its slice; numbers and tokens are no other slice's."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, mine: Slice | None = None) -> None:
         self.plan, self.writes = plan, Writes(plan)
+        self.slice = mine or Slice()
         self.climbing = True
         self.began_s = [sum(each.seconds for each in plan.stages[:n]) for n in range(len(plan.stages))]
-        self._random = random.Random(plan.seed)  # noqa: S311 (the same mix in every run)
+        self._random = random.Random(plan.seed + self.slice.number)  # noqa: S311 (the same mix in every run)
         self._slots = self._all()
 
     def next(self) -> Slot | None:
@@ -73,19 +86,21 @@ class Schedule:
         return stage.climb and not self.climbing
 
     def _all(self) -> Iterator[Slot]:
-        number = writes = 0
+        before, writes = 0, self.slice.number
         mix = [n for n, _ in enumerate(self.plan.asks)]
         weights = list(itertools.accumulate(ask.weight for ask in self.plan.asks))
         for index, stage in enumerate(self.plan.stages):
-            for step in range(stage.planned):
+            for step in range(self.slice.first(before), stage.planned, self.slice.of):
                 if self._left_out(stage):
                     break
                 ask = self._random.choices(mix, cum_weights=weights)[0]
+                number = before + step
                 write = self.plan.asks[ask].kind == "create" and not stage.null
                 token = f"{self.plan.prefix}{writes:05d}" if write else f"prodready{self.plan.seed}y{number}"
                 at_s = self.began_s[index] + step / stage.rate
                 yield Slot(number, index, at_s, ask, token, writes if write else -1)
-                number, writes = number + 1, writes + write
+                writes += self.slice.of * write
+            before += stage.planned
 
     def instead_of(self, ask: Ask) -> int:
         """What to ask where nothing was written that could be read back yet."""

@@ -6,7 +6,7 @@ A sample is an array of numbers, anything else an object with one key.
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple, Protocol
 
 
 class Sample(NamedTuple):
@@ -25,10 +25,20 @@ class Sample(NamedTuple):
     write: int  # number of its token; -1: no write
 
 
+class Written(Protocol):
+    """Where lines go."""
+
+    def write(self, text: str, /) -> Any:
+        """Take some lines."""
+
+    def flush(self) -> None:
+        """Let go of them."""
+
+
 class Writer:
     """Collects lines, and writes them when told to."""
 
-    def __init__(self, file: TextIO) -> None:
+    def __init__(self, file: Written) -> None:
         self._file = file
         self._lines: list[str] = []
         self._errors: dict[str, int] = {}
@@ -40,6 +50,10 @@ class Writer:
     def tell(self, name: str, value: Any) -> None:
         """Anything else."""
         self._lines.append(json.dumps({name: value}, separators=(",", ":")))
+
+    def copy(self, lines: str) -> None:
+        """What another writer has written."""
+        self._lines.append(lines.rstrip("\n"))
 
     def error(self, words: str) -> int:
         """The number of an error, which is told when it first occurs."""

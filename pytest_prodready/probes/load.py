@@ -195,6 +195,17 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Worker:
+    """One of several processes of the generator, and how it was; shares are of the time."""
+
+    host: str
+    clock_ms: float | None = None  # it began with the others to within so much
+    cpu: float | None = None
+    delay: float | None = None  # ready to run, and waiting for a processor
+    lag_ms: float | None = None  # of a short sleep
+
+
+@dataclass(frozen=True, slots=True)
 class Load:
     """One run of all stages."""
 
@@ -223,6 +234,7 @@ class Load:
     attempts: int = 1
     topology: Topology = Topology()
     mix: tuple[Part, ...] = ()
+    workers: tuple[Worker, ...] = ()  # where there are several
 
     def stage(self, name: str) -> Stage | None:
         """The stage of this name, if it came to it."""

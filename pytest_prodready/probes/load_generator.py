@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pytest_prodready.environment.announced import announced_port, module, module_environment
 from pytest_prodready.environment.logs import tail
@@ -21,6 +21,7 @@ from pytest_prodready.generator.stream import Sample
 
 READY_WITHIN_S = 30.0
 ENDED_WITHIN_S = 10.0
+Told = Sample | dict[str, Any]
 
 
 def without_locust() -> str:
@@ -37,26 +38,25 @@ def without_locust() -> str:
 def null_server(run: Run) -> Iterator[str]:
     """The address of a server that does nothing but answer, as long as the block lasts."""
     log = run.folder / "null-server.log"
-    process = _spawned(run, ["pytest_prodready.generator.null_server"], log, stdout=subprocess.PIPE)
+    process = spawned(run, ["pytest_prodready.generator.null_server"], log, stdout=subprocess.PIPE)
     try:
         yield f"http://{announced_port(process, 'The null server', log)}"
     finally:
-        _end(process)
+        ended(process)
 
 
-class GeneratorProcess:
-    """A generator at work on its plan; what it tells is read as it comes."""
+class Telling:
+    """A process of the generator; what it tells is read as it comes."""
 
-    def __init__(self, run: Run, plan: Plan) -> None:
+    def __init__(self, run: Run, *options: str) -> None:
         number = len(list(run.folder.glob("generator*.log"))) + 1
         self._log = run.folder / f"generator-{number}.log"
         self._out = run.folder / f"generator-{number}.samples"
         self._out.touch(mode=0o600)
-        command = ["pytest_prodready.generator", "--out", str(self._out)]
-        self._process = _spawned(run, command, self._log)
+        command = ["pytest_prodready.generator", "--out", str(self._out), *options]
+        self._process = spawned(run, command, self._log)
         self._read = self._out.open(encoding="utf-8")
         self._part = ""
-        self._say(plan.as_json())
 
     @property
     def alive(self) -> bool:
@@ -68,7 +68,7 @@ class GeneratorProcess:
         """Its process."""
         return self._process.pid
 
-    def news(self) -> Iterator[Sample | dict[str, Any]]:
+    def told(self) -> Iterator[Told]:
         """What it has written since the last time."""
         self._part += self._read.read()
         *lines, self._part = self._part.split("\n")
@@ -76,10 +76,58 @@ class GeneratorProcess:
             told = json.loads(line)
             yield Sample(*told) if isinstance(told, list) else told
 
-    def began(self) -> tuple[float, list[Sample | dict[str, Any]]]:
+    def log(self) -> str:
+        """What it has said last."""
+        return tail(self._log)
+
+    def say(self, line: str) -> None:
+        """Tell it something."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(line.encode() + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            return  # it has died, which whoever waits for it will see
+
+    def discard(self) -> None:
+        """End it for good."""
+        ended(self._process)
+        self._read.close()
+        self._out.unlink(missing_ok=True)
+
+
+class Generating(Protocol):
+    """Whatever generates the load of one plan."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+
+    def news(self) -> Iterator[Told]:
+        """What is new since the last time."""
+
+    def began(self) -> tuple[float, list[Told]]:
+        """When its schedule begins (monotonic), and what else it has told by then; raises ServerError."""
+
+    def end_climb(self) -> None:
+        """Leave out what is left of the climb."""
+
+
+class GeneratorProcess(Telling):
+    """The one process that carries out a plan alone."""
+
+    def __init__(self, run: Run, plan: Plan) -> None:
+        super().__init__(run)
+        self.say(plan.as_json())
+
+    def news(self) -> Iterator[Told]:
+        """What it has written since the last time."""
+        return self.told()
+
+    def began(self) -> tuple[float, list[Told]]:
         """When its schedule begins (monotonic), and what else it has told by then; raises ServerError."""
         end = time.monotonic() + READY_WITHIN_S
-        told: list[Sample | dict[str, Any]] = []
+        told: list[Told] = []
         while time.monotonic() < end:
             running = self.alive
             for each in self.news():
@@ -90,25 +138,11 @@ class GeneratorProcess:
             if not running:
                 break
             time.sleep(0.02)
-        raise ServerError("The load generator did not start.", value=tail(self._log))
+        raise ServerError("The load generator did not start.", value=self.log())
 
     def end_climb(self) -> None:
         """Leave out what is left of the climb."""
-        self._say("end climb")
-
-    def discard(self) -> None:
-        """End it for good."""
-        _end(self._process)
-        self._read.close()
-        self._out.unlink(missing_ok=True)
-
-    def _say(self, line: str) -> None:
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(line.encode() + b"\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            return  # it has died, which whoever waits for it will see
+        self.say("end climb")
 
 
 @contextmanager
@@ -121,14 +155,16 @@ def generating(run: Run, plan: Plan) -> Iterator[GeneratorProcess]:
         generator.discard()
 
 
-def _spawned(run: Run, words: list[str], log: Path, **options: Any) -> subprocess.Popen[bytes]:
+def spawned(run: Run, words: list[str], log: Path, **options: Any) -> subprocess.Popen[bytes]:
+    """A module of ours as a process of the run; it ends with its stdin."""
     name, *arguments = words
     command = [*module(name), *arguments]
     environment = module_environment()
     return run.spawn(command, env=environment, cwd=run.folder, log=log, stdin=subprocess.PIPE, **options)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def ended(process: subprocess.Popen[bytes]) -> None:
+    """End a process for good."""
     process.kill()
     process.wait(ENDED_WITHIN_S)
     close_pipes(process)

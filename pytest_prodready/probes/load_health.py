@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -17,9 +18,11 @@ from pytest_prodready.probes.load import (
     Second,
     Stage,
     Usage,
+    Worker,
 )
 from pytest_prodready.probes.load_stats import percentile
 
+Health = Mapping[str, Any]  # what a process of the generator tells of itself, every second
 NOT_JUDGED = (SELF_TEST, WARM_UP)
 TROUBLE = 0.02  # of a second's requests: fewer move no percentile that is judged
 LAG_SHARE = 0.75  # of the seconds of trouble have no worse a clock
@@ -44,10 +47,13 @@ def with_health(
 def generator_of(
     stages: Sequence[Stage],
     seconds: Sequence[Second],
-    healths: Sequence[Mapping[str, Any]],
+    healths: Sequence[Health],
     unnoticed_ms: float,
 ) -> Generator:
-    """The figures of the seconds with trouble; where there was none, of all that are judged."""
+    """The figures of the seconds with trouble; where there was none, of all that are judged.
+
+    Of several processes the worst counts, in each figure.
+    """
     tested = next((each for each in stages if each.name == SELF_TEST), None)
     judged = [each for each in stages if each.name not in NOT_JUDGED]
     start = min((each.at_s for each in judged), default=0.0)
@@ -55,22 +61,43 @@ def generator_of(
     trouble = [each for each in shown if in_trouble(each, unnoticed_ms)]
     at = {int(each.at_s) for each in trouble or shown}
     seen = [each for each in healths if math.floor(each["at_s"] - 0.5) in at]
-    lags = sorted(each["lag_ms"] for each in seen if each["lag_ms"] is not None)
+    by_process = _by_process(seen).values()
     climb = [each for each in judged if each.name != AGAIN]
     due = sum(each.due for each in climb)
     return Generator(
         seconds=len(trouble),
         self_test=None if tested is None else round(tested.achieved, 4),
         self_test_rate=0.0 if tested is None else tested.rate,
-        cpu=_mean(each["cpu"] for each in seen),
-        delay=_mean(each["delay"] for each in seen),
-        steal=_mean(each["steal"] for each in seen),
-        pressure=_mean(each["pressure"] for each in seen),
-        lag_ms=percentile(lags, LAG_SHARE) if lags else None,
+        cpu=_worst(_mean(each["cpu"] for each in mine) for mine in by_process),
+        delay=_worst(_mean(each["delay"] for each in mine) for mine in by_process),
+        steal=_worst(_mean(each["steal"] for each in mine) for mine in by_process),
+        pressure=_worst(_mean(each["pressure"] for each in mine) for mine in by_process),
+        lag_ms=_worst(_lag_ms(mine) for mine in by_process),
         busy=round(sum(each.busy for each in climb) / due, 4) if due else 0.0,
         service_delay=_mean(each.service_delay for each in trouble or shown),
         others=_mean(each.others for each in trouble or shown),
         idle=_mean(each.idle for each in trouble or shown),
+    )
+
+
+def _by_process(healths: Iterable[Health]) -> dict[int, list[Health]]:
+    found: dict[int, list[Health]] = defaultdict(list)
+    for each in healths:
+        found[each.get("worker", 0)].append(each)
+    return found
+
+
+def with_figures(workers: Iterable[Worker], healths: Iterable[Health]) -> tuple[Worker, ...]:
+    """Each worker with how it was, all in all."""
+    told = _by_process(healths)
+    return tuple(
+        replace(
+            worker,
+            cpu=_mean(each["cpu"] for each in told[number]),
+            delay=_mean(each["delay"] for each in told[number]),
+            lag_ms=_lag_ms(told[number]),
+        )
+        for number, worker in enumerate(workers)
     )
 
 
@@ -101,6 +128,15 @@ def _used(machine: Sequence[MachineLook]) -> dict[int, tuple[float, float]]:
             at = math.floor((earlier.at_s + later.at_s) / 2)
             found[at] = (round(max(0.0, busy - ours) / total, 4), round(max(0.0, 1 - busy / total), 4))
     return found
+
+
+def _lag_ms(healths: Iterable[Health]) -> float | None:
+    lags = sorted(each["lag_ms"] for each in healths if each["lag_ms"] is not None)
+    return percentile(lags, LAG_SHARE) if lags else None
+
+
+def _worst(values: Iterable[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

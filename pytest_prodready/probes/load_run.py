@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
 
 from pytest_prodready.environment.environment import Environment
-from pytest_prodready.errors import ProdreadyError
+from pytest_prodready.errors import ProdreadyError, ServerError
 from pytest_prodready.generator.plan import Plan
 from pytest_prodready.generator.stream import Sample
+from pytest_prodready.generators import ONE, Generators
 from pytest_prodready.probes.drill import last_words
 from pytest_prodready.probes.drill_ledger import ReadBack
 from pytest_prodready.probes.drill_scene import Scene, has_ended, renew, steady_or_renewed
 from pytest_prodready.probes.health import wait_until
-from pytest_prodready.probes.load import AGAIN, SELF_TEST, WARM_UP, Load, PoolLook, Second
-from pytest_prodready.probes.load_generator import GeneratorProcess, generating, null_server, without_locust
-from pytest_prodready.probes.load_health import generator_of, with_health
+from pytest_prodready.probes.load import AGAIN, SELF_TEST, WARM_UP, Load, PoolLook, Second, Topology
+from pytest_prodready.probes.load_generator import Generating, null_server, without_locust
+from pytest_prodready.probes.load_health import generator_of, with_figures, with_health
 from pytest_prodready.probes.load_knee import knee
 from pytest_prodready.probes.load_ledger import ledger
 from pytest_prodready.probes.load_limits import FAILURES, Counted, doubts, firm, missed
 from pytest_prodready.probes.load_plan import mix, multiples, plan, shapes
 from pytest_prodready.probes.load_stats import Digest, percentile
 from pytest_prodready.probes.load_watch import Watch, counters, risen
+from pytest_prodready.probes.load_workers import WorkerLost, Workers, carried_out, gathered
 from pytest_prodready.probes.traffic import Traffic
 from pytest_prodready.settings import LoadSettings, Settings
 
@@ -41,7 +43,11 @@ UNWATCHED = (SELF_TEST, WARM_UP, AGAIN)  # no climb ends in them
 
 
 def load(
-    environment: Environment, traffic: Traffic, settings: Settings, progress: Callable[[str], None]
+    environment: Environment,
+    traffic: Traffic,
+    settings: Settings,
+    progress: Callable[[str], None],
+    generators: Generators = ONE,
 ) -> Load:
     """All stages; once more where the target was missed and the machine may be why."""
     limits = settings.load
@@ -49,43 +55,62 @@ def load(
     if doubt := without_locust():
         return replace(nothing, lacking=doubt)
     scene = Scene(environment, traffic, settings, progress)
-    for attempt in range(1, ATTEMPTS + 1):
-        progress("load: waiting for the steady state")
-        if doubt := steady_or_renewed(scene):
-            return replace(nothing, doubt=f"the service was not steady before the load: {doubt}")
-        seen = replace(_once(scene), attempts=attempt)
-        if seen.doubt or firm(seen, limits) or not missed(seen, limits) or not doubts(seen.generator):
-            break  # what no machine can be blamed for isn't tried away
-        progress(f"load: the target was missed, but {doubts(seen.generator)}: once more")
+    try:
+        with gathered(environment.run, generators, progress) as workers:
+            seen = _tried(scene, workers)
+    except ServerError as failure:
+        return replace(nothing, doubt=failure.message)
     if has_ended(scene):
         renew(scene)
     return seen
 
 
-def _once(scene: Scene) -> Load:
+def _tried(scene: Scene, workers: Workers | None) -> Load:
+    limits = scene.settings.load
+    for attempt in range(1, ATTEMPTS + 1):
+        scene.progress("load: waiting for the steady state")
+        if doubt := steady_or_renewed(scene):
+            doubt = f"the service was not steady before the load: {doubt}"
+            return Load(limits.expected_rps or 0.0, limits.multiplier, doubt=doubt)
+        seen = replace(_once(scene, workers), attempts=attempt)
+        if seen.doubt or firm(seen, limits) or not missed(seen, limits) or not doubts(seen.generator):
+            break  # what no machine can be blamed for isn't tried away
+        if workers is not None and workers.over:
+            break
+        scene.progress(f"load: the target was missed, but {doubts(seen.generator)}: once more")
+    return seen
+
+
+def _once(scene: Scene, workers: Workers | None) -> Load:
     settings, environment = scene.settings, scene.environment
     limits = settings.load
     seen_at_rest = shapes(scene.traffic, settings)
     process = environment.application.pid if environment.application else None
     errors, before = _log_errors(environment), counters(environment)
     watch = Watch(environment)
-    with null_server(environment.run) as null, watch.watching():
+    lost = ""
+    with null_server(environment.run) if workers is None else nullcontext("") as null, watch.watching():
         made = plan(settings, scene.traffic.base_url, null, seen_at_rest)
-        with generating(environment.run, made) as generator:
+        with carried_out(environment.run, made, workers) as generator:
             run = _Run(scene, made, generator, watch)
             try:
                 run.follow()
+            except WorkerLost as failure:
+                lost = failure.message
             except ProdreadyError as failure:
                 return Load(limits.expected_rps or 0.0, limits.multiplier, doubt=failure.message)
         left = _left(watch)
-    stages = run.digest.stages()
+    stages, topology = run.digest.stages(), Topology() if workers is None else workers.topology
     seconds, after = run.seconds(), counters(environment)
     found = Load(
         expected_rps=limits.expected_rps or 0.0,
         multiplier=limits.multiplier,
         stages=stages,
         seconds=seconds,
-        generator=generator_of(stages, seconds, run.healths, limits.unnoticed_ms),
+        generator=replace(
+            generator_of(stages, seconds, run.healths, limits.unnoticed_ms),
+            self_test=run.digest.least_achieved(SELF_TEST, topology.workers),
+        ),
         ended=run.ended,
         ended_in=run.ended_in,
         ended_for=run.ended_for,
@@ -100,8 +125,24 @@ def _once(scene: Scene) -> Load:
         same_process=None if process is None else _same(environment, process),
         last_words=_last_words(environment) if has_ended(scene) else "",
         mix=mix(made),
+        topology=topology,
+        workers=() if workers is None else with_figures(workers.each, run.healths),
     )
-    return replace(found, ledger=_ledger(scene, run), knee=knee(found.climb))
+    found = replace(found, ledger=_ledger(scene, run), knee=knee(found.climb))
+    return replace(found, doubt=_half(found, lost)) if lost else found
+
+
+def _half(seen: Load, lost: str) -> str:
+    """That a load was given up, and what was known of it by then."""
+    due, answered = (sum(getattr(each, name) for each in seen.climb) for name in ("due", "answered"))
+    at_s = max((each.at_s for each in seen.seconds), default=0.0)
+    last = seen.stages[-1] if seen.stages else None
+    p95 = f", p95 {last.response.p95.ms:.0f} ms at last" if last is not None and last.response else ""
+    where = f"{at_s:.0f} s after its start, in stage {last.name}" if last is not None else "at its start"
+    return (
+        f"the load was given up {where}: {lost}; until then {answered} of {due} requests of the climb were"
+        f" answered{p95}"
+    )
 
 
 @dataclass
@@ -110,7 +151,7 @@ class _Run:
 
     scene: Scene
     plan: Plan
-    generator: GeneratorProcess
+    generator: Generating
     watch: Watch
     ended: str = ""
     ended_in: str = ""

@@ -76,9 +76,7 @@ class Digest:
     def stage(self, number: int) -> Stage:
         """One stage that has samples."""
         told, found = self.plan.stages[number], self.samples[number]
-        at_s = min(each.intended_s for each in found)
-        seconds = max(each.intended_s for each in found) - at_s + 1 / told.rate
-        end = at_s + seconds + _grace(found, at_s, seconds)
+        at_s, seconds = _span(found, told.rate)
         good = [each for each in found if each.verdict == RIGHT]
         waits = [each for each in found if each.verdict == RIGHT or _without_answer(each, self.errors)]
         return Stage(
@@ -89,7 +87,7 @@ class Digest:
             seconds=round(seconds, 3),
             planned=told.planned,
             due=len(found),
-            in_time=sum(each.ended_s <= end and each.verdict not in SILENT for each in found),
+            in_time=_in_time(found, _end(found, told.rate)),
             good=len(good),
             checked=sum(self.plan.asks[each.ask].content_known for each in good),
             shaped=sum(self.plan.asks[each.ask].shape is not None for each in good),
@@ -102,6 +100,17 @@ class Digest:
             service=times(_blocks(good, at_s, from_intended=False)),
             mean_s=round(sum(e.ended_s - e.started_s for e in good) / len(good), 6) if good else 0.0,
         )
+
+    def least_achieved(self, name: str, slices: int) -> float | None:
+        """What the worst slice of a stage has achieved; None where it did not come to that."""
+        number = next((n for n, each in enumerate(self.plan.stages) if each.name == name), None)
+        if number is None or not self.samples[number]:
+            return None
+        found: list[list[Sample]] = [[] for _ in range(slices)]
+        for each in self.samples[number]:
+            found[each.number % slices].append(each)
+        end = _end(self.samples[number], self.plan.stages[number].rate)
+        return round(min(_in_time(each, end) / len(each) if each else 0.0 for each in found), 4)
 
     def seconds(self) -> tuple[Second, ...]:
         """Each second of the run, by when requests were due."""
@@ -136,6 +145,22 @@ class Digest:
         return tuple(
             Kind(self.plan.asks[ask].label, what, count) for (ask, what), count in counts.most_common()
         )
+
+
+def _span(found: Sequence[Sample], rate: float) -> tuple[float, float]:
+    """When a stage began, and how long it lasted, by its requests."""
+    at_s = min(each.intended_s for each in found)
+    return at_s, max(each.intended_s for each in found) - at_s + 1 / rate
+
+
+def _end(found: Sequence[Sample], rate: float) -> float:
+    """Until when an answer is one within the stage."""
+    at_s, seconds = _span(found, rate)
+    return at_s + seconds + _grace(found, at_s, seconds)
+
+
+def _in_time(found: Iterable[Sample], end: float) -> int:
+    return sum(each.ended_s <= end and each.verdict not in SILENT for each in found)
 
 
 def _grace(found: Sequence[Sample], at_s: float, seconds: float) -> float:

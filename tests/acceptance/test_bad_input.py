@@ -98,6 +98,32 @@ CASES: dict[str, tuple[str, list[str], list[str]]] = {
     "no such profile": (SMALL, ["--prodready-profile=prod"], ["prod", "no profiles"]),
     "no such run": (SMALL, ["--prodready-judge=nowhere"], ["nowhere", "run.json"]),
     "bad assignment": (SMALL, ["--prodready-set=pool.size"], ["pool.size", "table.key=value"]),
+    "no workers": (
+        SMALL,
+        ["--prodready-load-workers=0"],
+        ["no such number of workers", "value: 0", "from: --prodready-load-workers", "from 1 to 1000"],
+    ),
+    "half a worker": (
+        SMALL,
+        ["--prodready-load-expect-workers=1.5"],
+        ["no such number of workers", "value: 1.5", "--prodready-load-expect-workers"],
+    ),
+    "workers from here and there": (
+        SMALL,
+        ["--prodready-load-workers=2", "--prodready-load-expect-workers=2"],
+        ["from those of others", "leave one of the two out"],
+    ),
+    "waiting for ever": (
+        SMALL,
+        ["--prodready-load-expect-workers-max-wait=inf"],
+        ["nobody can wait so long", "value: inf", "up to a day"],
+    ),
+    "address of another machine": (
+        SMALL,
+        ["--prodready-load-bind-host=192.0.2.1"],
+        ["can't listen there", "192.0.2.1", "0.0.0.0 for all of them"],
+    ),
+    "no such port": (SMALL, ["--prodready-load-bind-port=70000"], ["no such port", "70000", "65535"]),
     "bypass of nothing": (SMALL + '[bypass]\n"pool.leaks" = "we know"\n', [], ["pool.leaks"]),
     "waiver without approver": (
         SMALL + '[[waivers]]\nrule = "pool.bounded"\nreason = "known"\nexpires = 2030-01-01\n',

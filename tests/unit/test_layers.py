@@ -19,7 +19,7 @@ LAYERS = (
     ("generator",),
     ("faults",),
     ("environment",),
-    ("options", "records", "verdicts"),
+    ("generators", "options", "records", "verdicts"),
     ("probes",),
     ("checks",),
     ("engine", "target", "conclusion", "fixtures"),

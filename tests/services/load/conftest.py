@@ -13,6 +13,7 @@ import pytest
 
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.environment.leftovers import of_run
+from pytest_prodready.generators import ONE, Generators
 from pytest_prodready.probes.load import Load
 from pytest_prodready.probes.load_run import load
 from pytest_prodready.probes.traffic import Traffic
@@ -45,6 +46,7 @@ class Loaded:
 
 
 Loads = Callable[..., Loaded]
+During = Callable[[str, Environment], None]  # what is told of the progress
 
 
 def settings_for(how: str, **limits: Any) -> Settings:
@@ -66,16 +68,22 @@ def settings_for(how: str, **limits: Any) -> Settings:
 def loads(tmp_path: Path) -> Loads:
     """Load a service that behaves like this."""
 
-    def loaded(how: str, **limits: Any) -> Loaded:
+    def loaded(how: str, generators: Generators = ONE, during: During | None = None, **limits: Any) -> Loaded:
         settings = settings_for(how, **limits)
         environment = Environment.start(settings, folder=tmp_path)
         told: list[str] = []
+
+        def progress(words: str) -> None:
+            told.append(words)
+            if during is not None:
+                during(words, environment)
+
         try:
             assert environment.application is not None
             traffic = Traffic(environment.application.base_url, settings.requests)
             try:
                 began = time.monotonic()
-                seen = load(environment, traffic, settings, told.append)
+                seen = load(environment, traffic, settings, progress, generators)
                 seconds = time.monotonic() - began
                 running = _others(environment)
                 return Loaded(seen, settings, seconds, tuple(told), tuple(running))

@@ -1,4 +1,4 @@
-"""A service of a few lines: `python loaded.py PORT HOW`. It behaves at first, and then as it is told.
+"""A service of a few lines: `python loaded.py PORT HOW [HOST]`. It behaves at first, and then as it is told.
 
 It writes down when it began to read each request, by the clock that all processes of a machine share.
 """
@@ -14,6 +14,7 @@ import sys
 import time
 
 PORT, HOW = int(sys.argv[1]), sys.argv[2]
+HOST = sys.argv[3] if len(sys.argv) > 3 else "127.0.0.1"
 GOOD_FOR = 120  # requests
 STALL_EVERY_S, STALL_S = 2.0, 0.5
 
@@ -94,7 +95,7 @@ async def stall() -> None:
 async def main() -> None:
     """Serve for ever."""
     stalling = asyncio.create_task(stall()) if HOW == "stalls" else None
-    server = await asyncio.start_server(serve, "127.0.0.1", PORT)
+    server = await asyncio.start_server(serve, HOST, PORT)
     await server.serve_forever()
     assert stalling is None or not stalling.done()
 

@@ -14,6 +14,7 @@ from pytest_prodready.checks.load_compared import no_slower_than_before
 from pytest_prodready.errors import ConfigError
 from pytest_prodready.findings import Finding, Verdict
 from pytest_prodready.fixtures.load_file import check, read
+from pytest_prodready.generators import Generators
 from pytest_prodready.options import Options
 from pytest_prodready.probes.load import Load, Part, Topology
 from pytest_prodready.probes.load_baseline import Baseline, as_text, measured, parsed, planned, unfit
@@ -268,6 +269,11 @@ def test_other_workers_are_refused_before_they_begin(tmp_path: Path) -> None:
     """So is another number of processes or hosts."""
     with pytest.raises(ConfigError, match="workers 1, hosts 1, not workers 2, hosts 1"):
         check(Options(load_compare=kept(tmp_path, workers=2)), SETTINGS)
+    with pytest.raises(ConfigError, match="workers 2, hosts 1, not workers 2, hosts 2"):
+        check(Options(load_compare=kept(tmp_path, workers=2, hosts=2), generators=Generators(2)), SETTINGS)
+    check(Options(load_compare=kept(tmp_path, workers=2), generators=Generators(2)), SETTINGS)
+    remote = Generators(expected=2)  # on how many hosts, only the run itself can tell
+    check(Options(load_compare=kept(tmp_path, workers=2, hosts=2), generators=remote), SETTINGS)
 
 
 def test_no_other_file_is_overwritten(tmp_path: Path) -> None:

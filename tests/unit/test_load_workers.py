@@ -1,0 +1,185 @@
+"""Several processes of the generator, from literals: slices, gaps, the worst of them, and what is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from pytest_prodready.checks import load as check
+from pytest_prodready.checks import load_truth
+from pytest_prodready.findings import Verdict
+from pytest_prodready.generator.addresses import address_from_here, seen_from_here
+from pytest_prodready.generator.plan import Ask, Plan, Stage
+from pytest_prodready.generator.schedule import Schedule, Slice, Slot
+from pytest_prodready.generator.stream import Sample
+from pytest_prodready.generators import Generators
+from pytest_prodready.probes.load import SELF_TEST, Topology, Worker
+from pytest_prodready.probes.load_generator import Told
+from pytest_prodready.probes.load_health import generator_of, with_figures
+from pytest_prodready.probes.load_stats import Digest
+from pytest_prodready.probes.load_workers import Slices, WorkerLost
+
+from .checks.loads import LIMITS, POOL, load
+
+ASKS = (Ask("list", "/jobs", weight=2), Ask("create", "/jobs", kind="create"))
+STAGES = (Stage("a", "", 10, 1), Stage("up", "", 7, 3, climb=True), Stage("again", "", 10, 2))
+
+
+def dealt(workers: int, end_climb: float | None = None) -> list[list[Slot]]:
+    """The slots of each worker; each has given out another number of them when the climb ends."""
+    found = []
+    for number in range(workers):
+        schedule = Schedule(Plan(STAGES, ASKS, 1, 1.0, 0.5, "t"), Slice(number, workers))
+        first = [schedule.next() for _ in range(5 + number)]
+        if end_climb is not None:
+            schedule.end_climb(end_climb)
+        found.append([each for each in (*first, *iter(schedule.next, None)) if each is not None])
+    return found
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 7])
+def test_slices_make_up_the_schedule(workers: int) -> None:
+    """Whatever their number, together they have each request once, at its time, and no token twice."""
+    slots = sorted((each for mine in dealt(workers) for each in mine), key=lambda each: each.number)
+    assert [each.number for each in slots] == list(range(51))
+    due = [*(n / 10 for n in range(10)), *(1 + n / 7 for n in range(21)), *(4 + n / 10 for n in range(20))]
+    assert [each.at_s for each in slots] == pytest.approx(due)
+    tokens = [each.token for each in slots]
+    assert len(set(tokens)) == len(tokens)
+
+
+def test_slices_agree_after_an_ended_climb() -> None:
+    """However far each had come by then, what follows is whole, and begins for all at the same moment."""
+    slots = [each for mine in dealt(3, end_climb=1.6) for each in mine]
+    again = sorted((each for each in slots if each.stage == 2), key=lambda each: each.number)
+    assert [each.at_s for each in again] == pytest.approx([1.6 + n / 10 for n in range(20)])
+    assert len({each.token for each in slots}) == len(slots)
+
+
+def merged(*told: Told, workers: int = 2) -> list[Told]:
+    """What several workers have told, as one."""
+    slices = Slices(workers)
+    return [each for line in told for each in slices.merged(line)]
+
+
+def sample(number: int, error: int = -1, late: float = 0.0) -> Sample:
+    """A request of the first stage, ten of which are due in a second."""
+    at_s = number / 10
+    return Sample(number, 0, 0, at_s, at_s, at_s + 0.01 + late, 200, 0, error, 0, -1)
+
+
+def test_errors_have_one_number_each() -> None:
+    """What one worker calls its first error may be another's second."""
+    told = merged(
+        {"from": [0, 0]},
+        {"error": "refused"},
+        sample(0, 0),
+        {"from": [1, 0]},
+        {"error": "no answer"},
+        {"error": "refused"},
+        sample(1, 1),
+        sample(3, 0),
+    )
+    assert [each["error"] for each in told if isinstance(each, dict)] == ["refused", "no answer"]
+    assert [each.error for each in told if isinstance(each, Sample)] == [0, 0, 1]
+
+
+def test_all_are_done_when_the_last_is() -> None:
+    """Requests without an end are counted over all."""
+    told = merged({"from": [0, 0]}, {"unfinished": 2}, {"done": 5}, {"from": [1, 0]}, {"unfinished": 1})
+    assert told == []
+    told = merged(
+        {"from": [0, 0]}, {"unfinished": 2}, {"done": 5}, {"from": [1, 0]}, {"unfinished": 1}, {"done": 6}
+    )
+    assert told == [{"unfinished": 3}, {"done": 6}]
+
+
+def test_a_gap_is_no_load() -> None:
+    """A message that was sent and never came is told with its number."""
+    with pytest.raises(WorkerLost, match="message 1 of worker 2 of 2 never came, and message 2 did"):
+        merged({"from": [1, 0]}, {"from": [0, 0]}, {"from": [1, 2]})
+    with pytest.raises(WorkerLost, match="message 1 of worker 2"):
+        merged({"from": [1, 0]}, {"from": [1, 2]})
+
+
+def health(worker: int, at_s: float = 1.5, **figures: float) -> Mapping[str, Any]:
+    """What a worker tells of itself."""
+    usual = {"cpu": 0.1, "delay": 0.0, "steal": 0.0, "pressure": None, "lag_ms": 1.0}
+    return {"at_s": at_s, "worker": worker, **usual, **figures}
+
+
+def test_the_worst_process_counts() -> None:
+    """A worker at its limit isn't made good by an idle one, in no figure."""
+    told = [health(0, cpu=0.95), health(1, delay=0.5, lag_ms=80.0), health(2)]
+    seen = generator_of(load().stages, (), told, 100)
+    assert (seen.cpu, seen.delay, seen.lag_ms, seen.pressure) == (None, None, None, None)  # none of its time
+    seen = generator_of(load().stages, load().seconds, [{**each, "at_s": 4.5} for each in told], 100)
+    assert (seen.cpu, seen.delay, seen.lag_ms, seen.steal) == (0.95, 0.5, 80.0, 0.0)
+    assert seen.pressure is None
+    hosts = with_figures((Worker("a"), Worker("b"), Worker("c")), told)
+    assert [each.cpu for each in hosts] == [0.95, 0.1, 0.1]
+    assert [each.lag_ms for each in hosts] == [1.0, 80.0, 1.0]
+
+
+def test_the_worst_self_test_counts() -> None:
+    """Of two workers one answers nothing in time: its own share is told, and not that of both."""
+    plan = Plan((Stage(SELF_TEST, "", 10, 2, null=True),), ASKS, 1, 5.0, 0.5, "t")
+    digest = Digest(plan, {}, 0.1)
+    for number in range(20):
+        digest.add(sample(number, late=2.5 if number in (13, 15) else 0.0))
+    assert digest.least_achieved(SELF_TEST, 1) == digest.stage(0).achieved == 0.9
+    assert digest.least_achieved(SELF_TEST, 2) == 0.8
+    assert digest.least_achieved("1x", 2) is None
+
+
+def test_a_load_that_was_given_up_has_no_verdict() -> None:
+    """Whatever was seen of half a load: it neither passes nor fails."""
+    seen = load(doubt="the load was given up: worker 2 of 2 was silent", topology=Topology(2, 2))
+    findings = [
+        check.stays_up(seen, LIMITS),
+        check.requests_succeed(seen, LIMITS),
+        check.responses_in_time(seen, LIMITS),
+        check.rate_is_reached(seen, LIMITS),
+        check.recovers(seen, LIMITS),
+        check.has_headroom(seen, LIMITS),
+        load_truth.no_write_lost(seen),
+        load_truth.answers_are_right(seen),
+        load_truth.pool_has_room(seen, LIMITS, POOL),
+    ]
+    assert {each.verdict for each in findings} == {Verdict.INCONCLUSIVE}
+    assert {each.summary for each in findings} == {seen.doubt}
+
+
+@pytest.mark.parametrize(
+    ("url", "master", "seen"),
+    [
+        ("http://127.0.0.1:8000", "10.0.0.5", "http://10.0.0.5:8000"),
+        ("http://[::1]:8000", "fd00::5", "http://[fd00::5]:8000"),
+        ("https://localhost/v1", "gate", "https://gate/v1"),
+        ("http://127.0.0.1:8000", "127.0.0.1", "http://127.0.0.1:8000"),
+        ("https://staging.example.com", "10.0.0.5", "https://staging.example.com"),
+    ],
+)
+def test_the_gates_loopback_is_where_the_gate_is(url: str, master: str, seen: str) -> None:
+    """Another host reaches a service on the gate's host by the address by which it reaches the gate."""
+    assert address_from_here(url, master) == seen
+
+
+def test_a_worker_has_its_share() -> None:
+    """Its users are its part of all, rounded up, and its null server is its own."""
+    plan = Plan(
+        (Stage("a", "http://null", 1, 1, null=True), Stage("b", "http://x", 1, 1)), ASKS, 7, 1, 1, "t"
+    )
+    mine = seen_from_here(plan, Slice(1, 2), "127.0.0.1", "http://127.0.0.1:1")
+    assert mine.users == 4
+    assert [each.url for each in mine.stages] == ["http://127.0.0.1:1", "http://x"]
+
+
+def test_options_are_repeated() -> None:
+    """A command that runs a rule again asks for the same workers."""
+    assert Generators().as_arguments == ()
+    made = Generators(expected=3, host="10.0.0.5")
+    assert made.as_arguments == ("--prodready-load-expect-workers=3", "--prodready-load-bind-host=10.0.0.5")
+    assert (made.count, made.alone, Generators(workers=2).count) == (3, False, 2)
