@@ -90,6 +90,14 @@ def replaced(path: Path, text: str) -> Path:
     return path
 
 
+def of_schema(text: str, schema: str) -> dict[str, Any]:
+    """The JSON object in a file that is kept beside prodready.toml; ValueError for another."""
+    data = json.loads(text)
+    if not isinstance(data, dict) or data.get("schema") != schema:
+        raise ValueError(f'it is not of the schema "{schema}"')
+    return data
+
+
 def as_data(measurement: Any) -> Any:
     """A measurement as JSON-safe data."""
     if isinstance(measurement, tuple):

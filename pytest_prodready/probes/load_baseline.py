@@ -11,6 +11,7 @@ from pytest_prodready.generator.plan import Plan
 from pytest_prodready.probes.load import Interval, Load, Part, Stage, Topology
 from pytest_prodready.probes.load_limits import disturbed, doubts
 from pytest_prodready.probes.load_plan import mix
+from pytest_prodready.records import of_schema
 
 SCHEMA = "prodready-load/1"
 PERCENTILES = ("p50", "p95", "p99")
@@ -88,9 +89,7 @@ def as_text(baseline: Baseline) -> str:
 
 def parsed(text: str, path: str) -> Baseline:
     """The file read back; raises ValueError for what isn't one."""
-    data = json.loads(text)
-    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        raise ValueError(f'it is not of the schema "{SCHEMA}"')
+    data = of_schema(text, SCHEMA)
     try:
         return Baseline(
             service=str(data["service"]),

@@ -35,7 +35,7 @@ def plan(settings: Settings, service: str, null: str, shapes: dict[str, Shape | 
 
 def mix(made: Plan) -> tuple[Part, ...]:
     """What share of a plan's requests asks for what."""
-    whole = sum(each.weight for each in made.asks)
+    whole = sum(each.weight for each in made.asks) or 1.0
     return tuple(
         Part(each.label, f"{each.method} {each.path}", round(each.weight / whole, 4)) for each in made.asks
     )
