@@ -12,6 +12,7 @@ from pytest_prodready.names import BENCHMARK_MARK
 
 LIBRARY, SESSION = "benchmark", "pytest-benchmark"  # its plugin, and the object with its results
 FAIL = "--benchmark-compare-fail"
+KEEP = f"pytest -m {BENCHMARK_MARK} --benchmark-autosave keeps some, for --benchmark-compare"
 FAILED = pytest.StashKey[int]()
 
 
@@ -36,8 +37,26 @@ def check(config: pytest.Config) -> None:
             "there are no earlier benchmarks to compare with",
             source=FAIL,
             tried=[f"{session.compare or 'no --benchmark-compare'} in {session.storage}"],
-            remedy=f"pytest -m {BENCHMARK_MARK} --benchmark-autosave keeps some, for --benchmark-compare",
+            remedy=KEEP,
         )
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse to compare where no benchmark has an earlier time: that would pass whatever it sees."""
+    timed = {item.nodeid for item in session.items if item.get_closest_marker(BENCHMARK_MARK)}
+    library: Any = session.config.pluginmanager.getplugin(SESSION)
+    if not timed or not library.compare_fail:
+        return
+    known = {name for earlier in library.compared_mapping.values() for name in earlier}
+    if not timed & known:
+        error = ConfigError(
+            "none of these benchmarks is among the earlier ones",
+            value=", ".join(sorted(timed)),
+            source=FAIL,
+            tried=[f"{path}: {', '.join(sorted(names))}" for path, names in library.compared_mapping.items()],
+            remedy=KEEP,
+        )
+        raise pytest.UsageError(f"prodready: {error.message}")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -35,7 +35,7 @@ def test_what_got_slower_fails_by_itself(tmp_path: Path) -> None:
     """Kept on a good service, held against on one whose one request waits: that benchmark alone fails."""
     settings = {"requests": REQUESTS, "writes": None}
     Specimen(name="x", breaks="", says="", settings=settings).build(tmp_path)
-    good = run_gate(tmp_path, *MARK, *QUICK, "--benchmark-save=good")
+    good = run_gate(tmp_path, *MARK, *QUICK, "-W", "error", "--benchmark-save=good")
     assert good.code == 0, good.output
     names = ("request[list]", "request[show]", "request[unknown job]", "hundred_checkouts")
     assert outcomes(good.output) == dict.fromkeys(names, "passed")
@@ -106,3 +106,19 @@ def test_what_would_come_to_nothing_is_refused(
     assert run.code == 4, run.output
     assert all(words in run.output for words in says), run.output
     assert "Traceback" not in run.output
+
+
+def test_a_comparison_with_others_is_refused(tmp_path: Path) -> None:
+    """Where nothing that is timed was timed before, nothing is started; a single new request passes."""
+    small_target(tmp_path, PAGES)
+    assert run_gate(tmp_path, *MARK, *QUICK, "--benchmark-save=good").code == 0
+    compared = ("--benchmark-compare=0001", "--benchmark-compare-fail=min:900%")
+    small_target(tmp_path, PAGES + '[[requests]]\nname = "another"\npath = "/another"\n')
+    more = run_gate(tmp_path, *MARK, *QUICK, *compared)
+    assert more.code == 0, more.output
+    small_target(tmp_path, PAGES.replace('"page"', '"other"'))
+    other = run_gate(tmp_path, *MARK, *QUICK, *compared, "-k", "test_request")
+    assert other.code == 4, other.output
+    assert "none of these benchmarks is among the earlier ones" in other.output
+    assert "test_request[other]" in other.output
+    assert "Traceback" not in other.output
