@@ -172,7 +172,7 @@ class Bench:
         with self.database.admin(within_s=LONG_S) as reading, one_snapshot(reading) as snapshot:
             memory.watched.add(reading.info.backend_pid)
             before, first_s = timed(reading)
-            made = until_failed(backup.make(self.database, snapshot))
+            made = until_failed(backup.make(self.database, "--snapshot", snapshot))
         restored = until_failed(backup.restore(self.target, NAME))
         assert not any(step.failed for step in (*made, *restored)), (made, restored)
         with self.target.connect(NAME, timeout_s=LONG_S) as connection:

@@ -192,9 +192,12 @@ class Target:
         text = self.redacted("".join(traceback.format_exception(failure)))
         path = self.record.write_text(name, text)
         reason = self.redacted(str(failure).splitlines()[0] if str(failure) else type(failure).__name__)
+        where = ""
         if not isinstance(failure, ProdreadyError):
             reason = f"{type(failure).__name__}: {reason}"
-        return f"{reason} (all of it: {self.shown(path)})"
+        elif failure.source is not None:
+            where = f"from {self.redacted(failure.source)}; "
+        return f"{reason} ({where}all of it: {self.shown(path)})"
 
     def _read_back(self, name: str, probe: Callable[..., Any]) -> Any:
         try:

@@ -16,6 +16,7 @@ def by_image(target: Path, image: str) -> None:
     data = tomllib.loads(target.read_text())
     del data["service"]["command"], data["service"]["engine"]
     data["service"]["image"] = image
+    data["migration"]["previous"] += " --host 0.0.0.0"
     target.write_text(as_toml(data))
 
 

@@ -57,6 +57,9 @@ def plan_unchanged(seen: Plans, limits: ExplainSettings, baseline: Baseline) -> 
         return rule.unverified(f"there is no {baseline.path} to compare with: {update} makes one", **details)
     if other := incomparable(seen, baseline):
         return rule.inconclusive(other, change=f"look at the plans, and write it anew: {update}", **details)
+    if not any(accepted_plan(each, baseline) for each in judged(seen)):
+        why = none_known(len(judged(seen)), "plan", baseline)
+        return rule.inconclusive(why, change=f"look at the plans, and write it anew: {update}", **details)
     changes = [change for each in judged(seen) if (change := changed(each, baseline, limits))]
     return _concluded(rule.id, seen, changes, baseline, details)
 
@@ -85,10 +88,20 @@ def _value(settings: Mapping[str, str], name: str) -> str:
     return settings.get(name, "the default")
 
 
+def accepted_plan(each: Judged, baseline: Baseline) -> AcceptedPlan | None:
+    """The plan that this one can be held against; None where there is none of the same mode and data."""
+    known = baseline.statement(each.statement.text)
+    return known.plan(each.explained) if known is not None else None
+
+
+def none_known(number: int, what: str, baseline: Baseline) -> str:
+    """That nothing could be compared."""
+    return f"of {counted(number, what)} none is in {baseline.path}, so that nothing was compared"
+
+
 def changed(each: Judged, baseline: Baseline, limits: ExplainSettings) -> Change | None:
     """How this plan differs from the accepted one; None where it doesn't, or there is none."""
-    known = baseline.statement(each.statement.text)
-    before = known.plan(each.explained) if known is not None else None
+    before = accepted_plan(each, baseline)
     after = outline(each.root)
     if before is None or before.lines == after:
         return None
@@ -165,7 +178,8 @@ def _concluded(
 ) -> Finding:
     rule = RULES[rule_id]
     details["evidence"] = evidence(trees=[_trees(each) for each in changes])
-    number = counted(len(judged(seen)), "plan")
+    known = [each for each in judged(seen) if accepted_plan(each, baseline) is not None]
+    number = counted(len(known), "plan")
     worse = [each for each in changes if each.worse]
     told = [f"{who(each.judged)}: {', '.join(each.otherwise)}" for each in changes if not each.worse]
     if worse:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from pytest_prodready.catalogue import RULES
-from pytest_prodready.checks.explain_baseline import incomparable
+from pytest_prodready.checks.explain_baseline import accepted_plan, incomparable, none_known
 from pytest_prodready.checks.explain_remedies import index_for, index_or_words, offset_of, paging
 from pytest_prodready.checks.explain_words import (
     Judged,
@@ -19,6 +20,7 @@ from pytest_prodready.checks.explain_words import (
     short,
     statements_of,
     unknown,
+    who,
 )
 from pytest_prodready.findings import Finding, Verdict
 from pytest_prodready.probes.plan_baseline import Baseline
@@ -56,10 +58,23 @@ def buffers_within_budget(seen: Plans, limits: ExplainSettings, baseline: Baseli
     problems = [
         problem for each in analyzed(seen) if (problem := _over(each, seen, limits, baseline, bool(other)))
     ]
-    finding = concluded(rule, seen, problems, _within(seen, declared, baseline), details, limits=limits)
+    finding = concluded(rule, seen, problems, _within(seen, limits, baseline), details, limits=limits)
     if other and finding.verdict is Verdict.PASSED and len(declared) < len(analyzed(seen)):
         return rule.inconclusive(other, change=_update(baseline), **details)
+    if finding.verdict is Verdict.PASSED and not _compared(seen, limits, baseline):
+        why = none_known(len(analyzed(seen)), "plan", baseline)
+        return rule.inconclusive(why, change=_update(baseline), **details)
     return finding
+
+
+def _compared(seen: Plans, limits: ExplainSettings, baseline: Baseline) -> list[Judged]:
+    """Those that have a budget, or pages in the baseline."""
+    return [
+        each
+        for each in analyzed(seen)
+        if _declared(each, limits) is not None
+        or ((before := accepted_plan(each, baseline)) is not None and before.buffers is not None)
+    ]
 
 
 def _limit(limits: ExplainSettings, baseline: Baseline) -> str:
@@ -85,8 +100,7 @@ def _over(
             return None
         words = f"{touched:,} pages over a budget of {declared:,}{where}"
         return Problem(each, words, _less(each, seen, most, "declare more"), most)
-    known = baseline.statement(each.statement.text)
-    before = known.plan(each.explained) if known is not None and not another else None
+    before = accepted_plan(each, baseline) if not another else None
     if before is None or before.buffers is None:
         return None
     if touched <= before.buffers * limits.buffers_growth or touched < before.buffers + limits.buffers_slack:
@@ -106,13 +120,13 @@ def _less(each: Judged, seen: Plans, node: Node, accept: str) -> str:
     )
 
 
-def _within(seen: Plans, declared: list[Judged], baseline: Baseline) -> str:
+def _within(seen: Plans, limits: ExplainSettings, baseline: Baseline) -> str:
     every = analyzed(seen)
     largest = max(every, key=lambda each: each.root.buffers)
     new = sum(baseline.statement(each.statement.text) is None for each in every) if baseline.found else 0
-    compared = len(every) - new if baseline.found else len(declared)
     number = counted(len(statements_of(seen, rows=True)), "statement")
-    note = f"; {new} not in {baseline.path} yet" if new and len(declared) < len(every) else ""
+    compared = len(_compared(seen, limits, baseline))
+    note = f"; {new} not in {baseline.path} yet" if new and compared < len(every) else ""
     return (
         f"{number}, {compared} compared, at most {largest.root.buffers:,} pages"
         f" ({callers(largest.statement)}, {short(largest.statement.text, 60)}){note}"
@@ -145,7 +159,10 @@ def generic_plan_as_good(seen: Plans, limits: ExplainSettings) -> Finding:
     note = f"; PostgreSQL reckons the generic plan dearer and won't take it: {listed(kept)}" if kept else ""
     number = counted(len({custom.statement.text for custom, _ in pairs}), "prepared statement")
     passed = f"{number}, each with a generic plan that is as good" if pairs else _none(seen)
-    return concluded(rule, seen, problems, f"{passed}{note}", details, limits=limits)
+    finding = concluded(rule, seen, problems, f"{passed}{note}", details, limits=limits)
+    if finding.verdict is Verdict.PASSED and (untold := list(_untold(seen))):
+        return rule.inconclusive(listed(untold), **details)
+    return finding
 
 
 def _none(seen: Plans) -> str:
@@ -157,6 +174,16 @@ def _pairs(seen: Plans) -> list[tuple[Judged, Judged]]:
     generic = {each.statement.text: each for each in judged(seen, "generic") if each.analyzed}
     customs = (each for each in judged(seen, "custom") if each.analyzed)
     return [(each, generic[each.statement.text]) for each in customs if each.statement.text in generic]
+
+
+def _untold(seen: Plans) -> Iterator[str]:
+    """Generic plans that could not be run though the custom one could, and that PostgreSQL may take."""
+    for custom in (each for each in judged(seen, "custom") if each.analyzed):
+        for each in custom.statement.plans:
+            known = Node.parse(each.plan) if each.plan else None
+            taken = known is None or _chosen(custom.root, known)
+            if each.mode == "generic" and not each.analyzed and taken:
+                yield f"{who(custom)}: its generic plan is not known, {each.error}"
 
 
 def _worse(custom: Judged, generic: Judged, limits: ExplainSettings) -> bool:

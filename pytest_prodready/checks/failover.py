@@ -62,7 +62,7 @@ def outage_is_survived(seen: Drill, settings: Settings) -> Finding:
 def crash_loses_no_write(seen: Drill, settings: Settings) -> Finding:
     """Every acknowledged write is there after a crash of the database."""
     rule = RULES["failover.crash-loses-no-write"]
-    if doubt := ledger_doubt(seen):
+    if doubt := ledger_doubt(seen) or none_before(seen):
         return rule.inconclusive(doubt)
     ledger = seen.ledger
     assert ledger is not None
@@ -119,3 +119,9 @@ def ledger_doubt(seen: Drill) -> str:
     if seen.ledger.acknowledged < FEWEST_WRITES:
         return f"only {seen.ledger.acknowledged} writes were acknowledged"
     return ""
+
+
+def none_before(seen: Drill) -> str:
+    """That all writes were acknowledged later than the failure; empty when one wasn't."""
+    early = any(each.expected and each.ended_at_s <= seen.fault_at_s for each in seen.writes)
+    return "" if early else "no write was acknowledged before the failure, so that none could be lost"

@@ -119,6 +119,8 @@ def redis_loss_spares_the_database(seen: RedisHerd, settings: Settings) -> Findi
         return rule.inconclusive(UNUSED)
     if not any(cost.first for cost in seen.costs):
         return rule.inconclusive("none of the declared requests was seen to use the database")
+    if not seen.gone:
+        return rule.inconclusive("nothing was asked while Redis was gone")
     wanted = {"redis_load": limits.redis_load, "crowd": limits.crowd, "deadline_s": limits.deadline_s}
     limit = f"at most {limits.redis_load:g} times the statements of an empty cache; the excess gets 503"
     first = {cost.request: max(1, cost.first) for cost in seen.costs}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_prodready.catalogue import RULES
-from pytest_prodready.checks.failover import ledger_doubt
+from pytest_prodready.checks.failover import ledger_doubt, none_before
 from pytest_prodready.checks.failover_words import around, ended, kinds, liveness, recovery, seconds
 from pytest_prodready.findings import Finding, Rule
 from pytest_prodready.probes.drill import Drill
@@ -23,7 +23,7 @@ def read_only_primary_is_left(seen: Drill, settings: Settings) -> Finding:
 def promotion_loses_nothing(seen: Drill, settings: Settings) -> Finding:
     """What was acknowledged is on the promoted standby, but for as much as the user accepts."""
     rule, limits = RULES["failover.promotion-loses-nothing"], settings.failover
-    if doubt := _doubt(seen) or ledger_doubt(seen):
+    if doubt := _doubt(seen) or ledger_doubt(seen) or none_before(seen):
         return rule.inconclusive(doubt)
     ledger = seen.ledger
     assert ledger is not None

@@ -9,7 +9,9 @@ from pytest_prodready.probes.load import Load, Stage
 from pytest_prodready.probes.load_limits import (
     KNOWN_TO_S,
     SLOWNESS,
+    doubts,
     recovered_at,
+    slow_by_itself,
     sure,
     too_many,
     too_many_errors,
@@ -32,10 +34,9 @@ def stays_up(seen: Load, limits: LoadSettings) -> Finding:
     wrong = (
         f"{at(silent)} none of {silent.due} requests had an answer: {kinds(silent.failed)}" if silent else ""
     )
-    answered = sum(each.answered for each in seen.climb)
-    return judged(
-        rule, seen, wrong=wrong, told=f"{answered} requests answered up to {_peak(seen)}", limit=limit
-    )
+    told = f"{sum(each.answered for each in seen.climb)} requests answered up to {_peak(seen)}"
+    own = slow_by_itself(silent, limits) if silent else ""
+    return judged(rule, seen, wrong=wrong, told=told, limit=limit, own=own)
 
 
 def requests_succeed(seen: Load, limits: LoadSettings) -> Finding:
@@ -72,7 +73,8 @@ def responses_in_time(seen: Load, limits: LoadSettings) -> Finding:
     wrong = f"{at(stage)} {words}{_service(stage)}{_cut(seen, stage)}{_waits(seen)}"
     if not lost and not any(sure(each, limits) for each, _ in slow):
         return rule.inconclusive(f"{wrong}; too close to its limit to tell it from chance", limit=limit)
-    return judged(rule, seen, wrong=wrong, told="", limit=limit)
+    own = next((words for each, _ in reversed(slow) if (words := slow_by_itself(each, limits))), "")
+    return judged(rule, seen, wrong=wrong, told="", limit=limit, own=own)
 
 
 def rate_is_reached(seen: Load, limits: LoadSettings) -> Finding:
@@ -87,7 +89,8 @@ def rate_is_reached(seen: Load, limits: LoadSettings) -> Finding:
     if short:
         waited = f"; for {short.busy} no user of the generator was free" if short.busy else ""
         wrong = f"{told}{waited}{_waits(seen)}"
-    return judged(rule, seen, wrong=wrong, told=told, limit=f"{limits.achieved:.0%} of what is due")
+    own = slow_by_itself(short, limits) if short else ""
+    return judged(rule, seen, wrong=wrong, told=told, limit=f"{limits.achieved:.0%} of what is due", own=own)
 
 
 def goodput_holds(seen: Load, limits: LoadSettings) -> Finding:
@@ -119,7 +122,8 @@ def recovers(seen: Load, limits: LoadSettings) -> Finding:
     if at_s is None:
         wrong = f"{again.seconds:.0f} s after the peak it was not as before: {figures}"
         failed = f", {kinds(again.failed)}" if again.failed else ""
-        return judged(rule, seen, wrong=wrong + failed, told="", limit=limit)
+        own = slow_by_itself(again, limits)
+        return judged(rule, seen, wrong=wrong + failed, told="", limit=limit, own=own)
     took = max(0.0, at_s - again.at_s)
     told = f"as before {took:.0f} s after the peak: {figures}"
     if took > limits.recover_within_s + KNOWN_TO_S:
@@ -143,7 +147,11 @@ def has_headroom(seen: Load, limits: LoadSettings) -> Finding:
         f"about {most:.0f}/s is the most by this machine's figures, {most / peak:.1f} times {peak:g}/s"
         f" (contention {seen.knee.alpha:.3f}, coherence {seen.knee.beta:.5f}){_processor(seen)}"
     )
-    return rule.failed(told, limit=limit) if most < limits.headroom * peak else rule.passed(told, limit=limit)
+    if most >= limits.headroom * peak:
+        return rule.passed(told, limit=limit)
+    if doubt := doubts(seen.generator):
+        return rule.inconclusive(f"{told}; but {doubt}", limit=limit)
+    return rule.failed(told, limit=limit)
 
 
 def _failed_share(stage: Stage) -> float:

@@ -24,14 +24,17 @@ def unmeasured(rule: Rule, seen: Load) -> Finding | None:
 
 
 def judged(  # noqa: PLR0913 (what a finding is made of, by name)
-    rule: Rule, seen: Load, *, wrong: str, told: str, limit: str, firm: bool = False
+    rule: Rule, seen: Load, *, wrong: str, told: str, limit: str, firm: bool = False, own: str = ""
 ) -> Finding:
     """The verdict: a target that was met is met; one that was missed may be the machine's fault.
 
     `firm` is what no machine can be blamed for: wrong data, lost writes, errors that the service told.
+    `own` says what is wrong even without all that the machine may have added.
     """
     if wrong and not firm and (doubt := doubts(seen.generator)):
-        return rule.inconclusive(f"{wrong}; but {doubt}{_tries(seen)}", limit=limit)
+        if not own:
+            return rule.inconclusive(f"{wrong}; but {doubt}{_tries(seen)}", limit=limit)
+        wrong = f"{wrong}; {doubt}, but {own}"
     if wrong:
         return rule.failed(wrong, limit=limit)
     if seen.peak is None or seen.ended:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pytest_prodready.catalogue import RULES
 from pytest_prodready.checks import migration_current as current
 from pytest_prodready.checks.migration_trips import (
@@ -57,7 +59,7 @@ def upgrade_keeps_data(seen: RoundTrips) -> Finding:
         if turn.losses:
             problems.append((name, lost(turn.losses)))
     finding = concluded(rule, seen, problems, f"{about(seen)}: all rows and values kept", limit)
-    return _with_rows(finding, seen, limit)
+    return _on_rows(_with_rows(finding, seen, all_steps(seen)), seen)
 
 
 def downgrade_runs(seen: RoundTrips, limits: MigrationSettings) -> Finding:
@@ -97,7 +99,8 @@ def downgrade_keeps_data(seen: RoundTrips, limits: MigrationSettings) -> Finding
     with_it = f"; with what is new went {listed(newer)}" if newer else ""
     well = f"{about(seen)}: all rows and values kept that there is room for{with_it}{_declared(limits)}"
     finding = concluded(rule, seen, problems, well, limit)
-    return _with_rows(_on_the_way_down(finding, seen), seen, limit)
+    back = [step for step in all_steps(seen) if step.down is not None]
+    return _with_rows(_on_the_way_down(finding, seen), seen, back)
 
 
 def round_trip(seen: RoundTrips, limits: MigrationSettings) -> Finding:
@@ -118,7 +121,8 @@ def dropped_data_known(seen: RoundTrips) -> Finding:
     """What went with its table or column is listed; without judgement."""
     rule = RULES["migration.dropped-data-known"]
     found = [(name, f"{each} dropped") for name, turn in turns(seen, _up) for each in turn.dropped]
-    return concluded(rule, seen, found, f"{about(seen)}: nothing is dropped that held rows", "advice")
+    finding = concluded(rule, seen, found, f"{about(seen)}: nothing is dropped that held rows", "advice")
+    return _on_rows(finding, seen)
 
 
 def twice_is_nothing(seen: RoundTrips) -> Finding:
@@ -180,10 +184,26 @@ def _declared(limits: MigrationSettings) -> str:
 
 
 def _on_the_way_down(finding: Finding, seen: RoundTrips) -> Finding:
-    """No downgrade at all is no proof of any."""
-    if finding.verdict == "passed" and not any(step.down is not None for step in all_steps(seen)):
+    """No downgrade at all is no proof of any, and one that fails tells nothing of what it would have done."""
+    back = [(step, step.down) for step in all_steps(seen) if step.down is not None]
+    if finding.verdict != "passed":
+        return finding
+    if not back:
         return finding.rule.inconclusive("no revision has been taken back", limit=finding.limit)
+    if failing := [name_of(step, seen) for step, down in back if not down.ran.succeeded]:
+        return finding.rule.inconclusive(f"the downgrade fails: {listed(failing)}", limit=finding.limit)
     return finding
+
+
+def _on_rows(finding: Finding, seen: RoundTrips) -> Finding:
+    """An upgrade that begins with an empty database loses nothing, whatever it does."""
+    if finding.verdict != "passed" or any(step.below for step in all_steps(seen)):
+        return finding
+    if len(seen.history.revisions) + seen.history.older == 1:
+        return finding.rule.passed(
+            "the only revision begins with an empty database, where nothing can be lost", limit=finding.limit
+        )
+    return finding.rule.inconclusive("no upgrade has met rows: all began with none", limit=finding.limit)
 
 
 def _not_seeded(seen: RoundTrips) -> str:
@@ -195,15 +215,16 @@ def _not_seeded(seen: RoundTrips) -> str:
     return "the seed added no rows to the database that the service's variables name"
 
 
-def _with_rows(finding: Finding, seen: RoundTrips, limit: str) -> Finding:
-    """Without any rows, nothing can be lost; and what could not be filled is told."""
+def _with_rows(finding: Finding, seen: RoundTrips, steps: Sequence[Step]) -> Finding:
+    """Without any rows above these steps, nothing can be lost; and what could not be filled is told."""
+    rule, limit = finding.rule, finding.limit
     if finding.verdict != "passed":
         return finding
     if why := _not_seeded(seen):
-        return finding.rule.inconclusive(why, limit=limit)
-    if not any(step.rows for step in all_steps(seen)):
+        return rule.inconclusive(why, limit=limit)
+    if not any(step.rows for step in steps):
         why = listed(seen.not_filled) or "the tables were empty"
-        return finding.rule.inconclusive(f"no rows could be lost: {why}", limit=limit)
+        return rule.inconclusive(f"no rows could be lost: {why}", limit=limit)
     if seen.not_filled:
-        return finding.rule.passed(f"{finding.summary}; left empty: {listed(seen.not_filled)}", limit=limit)
+        return rule.passed(f"{finding.summary}; left empty: {listed(seen.not_filled)}", limit=limit)
     return finding

@@ -16,12 +16,12 @@ def failure_leaves_nothing(seen: Deploys) -> Finding:
         return rule.inconclusive(seen.doubt, limit=limit)
     if not seen.failures:
         return rule.inconclusive("no revision defines anything, so that nothing could fail", limit=limit)
-    if spared := [each for each in seen.failures if each.failed.succeeded and not _otherwise(each)]:
-        names = listed([_name(each) for each in spared])
-        return rule.inconclusive(f"the upgrade did not fail where it was made to: {names}", limit=limit)
     problems = [(_name(each), what) for each in seen.failures if (what := _wrong(each))]
     if problems:
         return rule.failed(_worded(problems), limit=limit)
+    if spared := [each for each in seen.failures if each.failed.succeeded]:
+        names = listed([_name(each) for each in spared])
+        return rule.inconclusive(f"the upgrade did not fail where it was made to: {names}", limit=limit)
     left = [_name(each) for each in seen.failures if each.half_done]
     between = f"; done in part by then, and finished the next time: {listed(left)}" if left else ""
     number = counted(len(seen.failures), "upgrade")

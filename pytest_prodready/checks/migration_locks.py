@@ -7,6 +7,7 @@ from pytest_prodready.checks.migration_words import (
     Judgement,
     failed_itself,
     mode_words,
+    not_watched,
     shortened,
     tried,
 )
@@ -84,7 +85,7 @@ def nothing_more_under_access_exclusive(seen: Traffic, limits: MigrationTrafficS
             found.doubts.append(f"{words[0]}, on a machine that stalls for {run.machine_ms:,.0f} ms")
         else:
             found.problems += words
-        if why := failed_itself(run):
+        if why := failed_itself(run) or (not_watched(run) if run.gap_ms > limit_ms else ""):
             found.doubts.append(f"{step.revision}: {why}")
     details = {"limit": f"at most {limit_ms:g} ms", "limits": {"exclusive_ms": limit_ms}}
     return found.conclude(rule, seen, "nothing that takes time is run under ACCESS EXCLUSIVE", details)

@@ -28,6 +28,8 @@ def old_code_keeps_working(seen: SideBySide) -> Finding:
             f" {listed(broken)}",
             limit=limit,
         )
+    if unknown := [each.request for each in usable if not each.after.sent]:
+        return rule.inconclusive(f"not asked after {seen.revision}: {listed(unknown)}", limit=limit)
     if seen.step_ended:
         return rule.inconclusive(f"{seen.revision} was not applied: {seen.step_ended}", limit=limit)
     left_out = f"; left out, since they failed before it: {listed(unusable)}" if unusable else ""

@@ -18,6 +18,8 @@ def restore_leads_back(seen: WayBack) -> Finding:
         return rule.inconclusive(f"the upgrade {said(seen.upgrade)}", limit=limit)
     if problems := _problems(seen):
         return rule.failed(listed(problems), limit=limit)
+    if seen.upgrade is None:
+        return rule.inconclusive("no upgrade was taken back", limit=limit)
     if not seen.rows:
         return rule.inconclusive("the database was empty, so that nothing could come back", limit=limit)
     where = f"at {seen.before}" if seen.before else "at the newest revision"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from pytest_prodready.catalogue import RULES
@@ -9,6 +10,7 @@ from pytest_prodready.checks.migration_words import (
     Judgement,
     failed_itself,
     mode_words,
+    not_watched,
     shortened,
     tried,
 )
@@ -17,6 +19,8 @@ from pytest_prodready.probes.migration_traffic import LockHeld, Run, Stall, Traf
 from pytest_prodready.settings.migration_traffic import MigrationTrafficSettings
 
 SHARE_OF_MACHINE = 0.5  # of the limit: a machine that stalls for so long may be the reason
+CUT_OFF = frozenset({"AdminShutdown", "CrashShutdown", "OperationalError"})  # who has lost the connection
+LOCK_NOT_HAD = re.compile(r"could not obtain lock|due to lock timeout")
 
 
 def reads_not_stalled(seen: Traffic, limits: MigrationTrafficSettings) -> Finding:
@@ -52,8 +56,10 @@ def lock_timeout(seen: Traffic, limits: MigrationTrafficSettings) -> Finding:
                 f"{step.revision} waited {waited.waited_ms:,.0f} ms for {lock} behind a transaction left open"
                 f" ({_timeouts(told_to)}), and others {queue:,.0f} ms behind it"
             )
+        elif not (run.ran or waited.waited_ms or gives_up or LOCK_NOT_HAD.search(run.printed)):
+            found.doubts.append(f"{step.revision}: {failed_itself(run)}")
         elif run.gap_ms > limit_ms or run.doubt:
-            found.doubts.append(f"{step.revision}: {run.doubt or _not_watched(run)}")
+            found.doubts.append(f"{step.revision}: {run.doubt or not_watched(run)}")
         elif waited.waited_ms:
             again = "" if run.ran else " and leaves it to the next deploy to try again"
             found.notes.append(
@@ -98,15 +104,15 @@ def _doubts(kind: str, stall: Stall, run: Run, limit_ms: float) -> Iterator[str]
     elif stall.behind_ms <= limit_ms < stall.longest_ms:
         yield f"{kind} took {stall.longest_ms:,.0f} ms without waiting for a lock of the migration"
     elif run.gap_ms > limit_ms:
-        yield _not_watched(run)
+        yield not_watched(run)
+    elif cut_off := CUT_OFF.intersection(stall.errors):
+        yield f"{kind} ended before it did: {', '.join(sorted(cut_off))}"
+    elif not stall.statements and run.seconds * 1000 > limit_ms:
+        yield f"no {kind} came in the {run.seconds:.1f} s that it took"
 
 
 def _machine_stalled(run: Run, limit_ms: float) -> bool:
     return run.machine_ms > SHARE_OF_MACHINE * limit_ms
-
-
-def _not_watched(run: Run) -> str:
-    return f"the locks were not looked at for {run.gap_ms:,.0f} ms: the machine is too busy"
 
 
 def _timeouts(milliseconds: tuple[int, ...]) -> str:

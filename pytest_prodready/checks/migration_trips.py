@@ -34,6 +34,8 @@ def concluded(rule: Rule, seen: RoundTrips, problems: Sequence[Problem], well: s
         return rule.inconclusive(seen.doubt, limit=limit)
     if problems:
         return rule.failed(listed([f"{name}: {what}" for name, what in problems]), limit=limit)
+    if not all_steps(seen):
+        return rule.inconclusive("no revision has been run", limit=limit)
     if not_reached := [name_of(step, seen) for step in all_steps(seen) if not step.up.ran.succeeded]:
         return rule.inconclusive(f"the upgrade fails: {listed(not_reached)}", limit=limit)
     return rule.passed(well, limit=limit)

@@ -58,6 +58,11 @@ def failed_itself(run: Run) -> str:
     return f"it {how} on tables with rows" + (f": {said.strip()[:200]}" if said else "")
 
 
+def not_watched(run: Run) -> str:
+    """Why a wait may have been missed."""
+    return f"the locks were not looked at for {run.gap_ms:,.0f} ms: the machine is too busy"
+
+
 def listed(texts: Sequence[str]) -> str:
     """The first few of them, and how many more there are."""
     more = len(texts) - NAMED

@@ -29,14 +29,14 @@ def consumption(pids: Iterable[int]) -> Consumption | None:
             with process.oneshot():
                 cpu, size = process.cpu_times(), process.memory_info().rss
             living, cpu_s, memory = living + 1, cpu_s + cpu.user + cpu.system, memory + size
-            waited = _delay_s(pid)
+            waited = delay_of(pid)
             told, delay_s = told and waited is not None, delay_s + (waited or 0.0)
     return Consumption(cpu_s, memory / 2**20, delay_s if told else None) if living else None
 
 
 def delay_in(pids: Iterable[int], group: str) -> float | None:
     """How long these processes of a control group waited; None where these numbers aren't theirs here."""
-    found = [_delay_s(pid) if _belongs(pid, group) else None for pid in pids]
+    found = [delay_of(pid) if _belongs(pid, group) else None for pid in pids]
     known = [each for each in found if each is not None]
     return sum(known) if known and len(known) == len(found) else None
 
@@ -48,7 +48,7 @@ def _belongs(pid: int, group: str) -> bool:
     return False
 
 
-def _delay_s(pid: int) -> float | None:
+def delay_of(pid: int) -> float | None:
     """How long its threads have waited for a processor (Linux)."""
     try:
         files = list(Path(f"/proc/{pid}/task").glob("*/schedstat"))

@@ -21,6 +21,7 @@ from pytest_prodready.faults import Proxied
 
 ADMIN_WITHIN_S = 10.0
 LOCK_WITHIN_S = 5.0
+LONG_S = 600.0  # for what takes its time on much data
 BACKENDS = """
     SELECT a.pid, a.application_name, a.client_port, a.state, a.wait_event_type,
            extract(epoch FROM clock_timestamp() - a.query_start)::float8,
@@ -110,7 +111,7 @@ class Database:
         with kept.lent(within_s=within_s) as connection:
             yield connection
 
-    def superuser(self, timeout_s: float) -> Connection:
+    def superuser(self, timeout_s: float = LONG_S) -> Connection:
         """A superuser's connection of its own to a server of ours, for statements that take their time."""
         assert self.server is not None
         return self.server.connect(self.name, timeout_s=timeout_s)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 
 import psycopg
@@ -61,7 +60,7 @@ class _Run:
                 known = contents(reading, self._progress)
                 before = with_contents(other, self._database.user, known)
                 self._progress(f"dumping {self._database.name}")
-                steps = until_failed(backup.make(self._database, snapshot))
+                steps = until_failed(backup.make(self._database, "--snapshot", snapshot))
         made = BackupRun("gate", self._database.version, steps, before.source, backup.bytes)
         if steps[-1].failed:
             return replace(made, why_not=NO_BACKUP)
@@ -107,8 +106,7 @@ class _Run:
             return replace(run, why_not="the restore did not end")
         self._progress("comparing the restored database")
         try:
-            with self._reading() as connection:
-                after = held(connection, self._database.user, self._progress)
+            after = self._held()
             markers = recovered(marked, self._restored, began) if marked is not None else None
         except (psycopg.Error, ServerError) as error:
             said = str(error).strip().splitlines()
@@ -124,17 +122,16 @@ class _Run:
         if step.failed or step.errors:
             return Halved(step, noticed=True)
         try:
-            with self._reading() as connection:
-                after = held(connection, self._database.user, self._progress)
+            after = self._held()
         except (psycopg.Error, ServerError):
             return Halved(step, noticed=True)
         return Halved(step, noticed=bool(compared(before, after, moved).contents))
 
-    @contextmanager
-    def _reading(self) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    def _held(self) -> Held:
+        """What the restored database holds."""
         within_s = self._settings.within_s
         with self._server.connect(self._database.name, timeout_s=within_s) as connection:
-            yield connection
+            return held(connection, self._database.user, self._progress)
 
 
 __all__ = ["BackupRun", "backup_made"]

@@ -57,7 +57,6 @@ class CommandBackup:
         self._progress = progress
         self._backup, self._restore = settings.backup, settings.restore
         self._folder = environment.run.folder / folder
-        self.remove()
         self.path = environment.run.subfolder(folder) / "backup"
 
     @property
@@ -70,9 +69,9 @@ class CommandBackup:
         """How large it is."""
         return sum(file.stat().st_size for file in files_of(self.path))
 
-    def make(self, database: Database | None = None) -> Step:
+    def make(self, database: Database) -> Step:
         """Let the user's command back up the service's database, or a copy of it."""
-        return self._step("backup", self._backup, database or self._database)
+        return self._step("backup", self._backup, database)
 
     def restore(self, server: PostgresRole) -> Step:
         """Let the user's command fill an empty database of the same name on another server."""

@@ -56,12 +56,12 @@ class GateBackup:
         """How large it is."""
         return self._tools.size(self.path) + self._tools.size(self._globals)
 
-    def make(self, database: Database, snapshot: str) -> Iterator[Step]:
-        """Back up the roles, then the database as this snapshot shows it; ends with the first that fails."""
+    def make(self, database: Database, *options: str) -> Iterator[Step]:
+        """Back up the roles, then the database, with these options of pg_dump."""
         everything, one = address(database, "postgres"), address(database)
         yield self._step("pg_dumpall", everything, "--globals-only", "--no-tablespaces", file=self._globals)
         self._leave_out_ours()
-        yield self._step("pg_dump", one, "--snapshot", snapshot, *self._format(), file=self.path)
+        yield self._step("pg_dump", one, *options, *self._format(), file=self.path)
 
     def restore(self, server: PostgresRole, name: str) -> Iterator[Step]:
         """Bring back the roles, then the database with its own properties, then the planner's statistics."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 
+from pytest_prodready.environment.database import Database
 from pytest_prodready.probes.backup_cluster import cluster, unanalyzed
 from pytest_prodready.probes.backup_facts import Compared, Source
 from pytest_prodready.probes.contents import Contents, contents
@@ -60,6 +61,12 @@ def with_contents(connection: Connection, role: str, known: Contents) -> Held:
         unanalyzed(connection),
         int(size[0]) if size else 0,
     )
+
+
+def held_in(database: Database, within_s: float) -> Held:
+    """Read a database on a server of ours that may be dropped next: no connection to it stays."""
+    with database.superuser(within_s) as admin:
+        return with_contents(admin, database.user, contents(admin))
 
 
 def compared(before: Held, after: Held, moved: tuple[str, ...] = ()) -> Compared:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import psycopg
 from psycopg import sql
@@ -18,14 +19,13 @@ from pytest_prodready.environment.copies import Beside
 from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.environment.postgres_account import count_statements
-from pytest_prodready.environment.roles import ApplicationRole, PostgresRole
+from pytest_prodready.environment.roles import PostgresRole
 from pytest_prodready.errors import ProdreadyError
 from pytest_prodready.probes.backup_commands import CommandBackup
 from pytest_prodready.probes.backup_facts import Compared, Step
 from pytest_prodready.probes.backup_gate import GateBackup, until_failed
-from pytest_prodready.probes.backup_held import Held, compared, held
+from pytest_prodready.probes.backup_held import Held, compared, held_in
 from pytest_prodready.probes.backup_rollback_revision import Revision
-from pytest_prodready.probes.contents import one_snapshot
 from pytest_prodready.probes.traffic import Answer, Traffic
 from pytest_prodready.settings import Settings
 
@@ -98,7 +98,15 @@ class _Plan:
 
     def carried_out(self, seen: RollbackPlan) -> RollbackPlan:
         """Every step in turn; the first that can't be done ends it."""
+        try:
+            return self._carried_out(seen)
+        finally:
+            if self._commands is not None:
+                self._commands.remove()
+
+    def _carried_out(self, seen: RollbackPlan) -> RollbackPlan:
         self._progress("rollback plan: asking the service before")
+        self._application.start()
         seen = replace(seen, answers=self._asked())
         self._application.stop()
         moved = self._revision.go_back()
@@ -136,19 +144,16 @@ class _Plan:
 
     def _asked(self) -> tuple[Answer, ...]:
         """What the service answers to each declared request."""
-        self._application.start()
-        return _answers(self._application, self._settings)
+        with closing(Traffic(self._application.base_url, self._settings.requests)) as traffic:
+            return tuple(_without_body(traffic.send(each, DEADLINE_S)) for each in self._settings.traffic)
 
     def _held(self) -> Held:
-        with self._database.admin(within_s=self._settings.backup.within_s) as admin:
-            found = held(admin, self._database.user, lambda _: None)
-        self._database.close()  # a connection would outlive the database, which is dropped
-        return found
+        return held_in(self._database, self._settings.backup.within_s)
 
     def _made(self) -> tuple[Step, ...]:
         if self._commands is not None:
             return (self._commands.make(self._database),)
-        return _made_by_gate(self._gate, self._database)
+        return until_failed(self._gate.make(self._database))
 
     def _restore(self) -> tuple[Step, ...]:
         if self._commands is not None:
@@ -162,7 +167,7 @@ class _Plan:
         """What a migration without a transaction leaves when it fails at its last statement."""
         tables = sorted(before.contents.tables, key=lambda table: table.rows, reverse=True)
         done = [f"CREATE TABLE {LEFTOVER} (id int)"]
-        with self._database.admin(within_s=self._settings.backup.within_s) as admin:
+        with self._database.superuser(self._settings.backup.within_s) as admin:
             for table in tables[:1]:
                 found = admin.execute(LAST_COLUMN, (table.table,)).fetchone()
                 column = sql.Identifier(found[0]).as_string(admin) if found else ""
@@ -175,27 +180,12 @@ class _Plan:
 
 def _staged(gate: GateBackup, database: Database, server: PostgresRole) -> tuple[Step, ...]:
     """Bring what the service's database holds to another server."""
-    made = _made_by_gate(gate, database)
-    if made[-1].failed:
-        return made
-    restored = until_failed(gate.restore(server, database.name))
+    steps = until_failed(chain(gate.make(database), gate.restore(server, database.name)))
     gate.remove()
-    if not restored[-1].failed:
+    if not steps[-1].failed:
         with server.connect(database.name) as admin:
             count_statements(admin)  # as where it comes from
-    return (*made, *restored)
-
-
-def _made_by_gate(gate: GateBackup, database: Database) -> tuple[Step, ...]:
-    with database.admin() as reading, one_snapshot(reading) as snapshot:
-        made = until_failed(gate.make(database, snapshot))
-    database.close()
-    return made
-
-
-def _answers(application: ApplicationRole, settings: Settings) -> tuple[Answer, ...]:
-    with closing(Traffic(application.base_url, settings.requests)) as traffic:
-        return tuple(_without_body(traffic.send(each, DEADLINE_S)) for each in settings.traffic)
+    return steps
 
 
 def _without_body(answer: Answer) -> Answer:

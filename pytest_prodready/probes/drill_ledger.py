@@ -6,9 +6,9 @@ import itertools
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import psycopg
 
@@ -23,6 +23,8 @@ SETTLE_S = 3.0  # a read may lag behind an acknowledged write for so long
 AT_ONCE = 8
 RETRY_AFTER_S = 0.5
 ATTEMPTS = 8
+
+OUTCOMES = ACKNOWLEDGED, REFUSED, UNKNOWN = "acknowledged", "refused", "unknown"
 
 Rows = Callable[[str], Mapping[str, int]]
 
@@ -40,8 +42,8 @@ class Write:
     def outcome(self) -> str:
         """What its client knows: acknowledged, refused, or unknown (a 5xx may hide a commit)."""
         if any(each.expected for each in self.answers):
-            return "acknowledged"
-        return "unknown" if not self.answers or any(_open(each) for each in self.answers) else "refused"
+            return ACKNOWLEDGED
+        return UNKNOWN if not self.answers or any(_open(each) for each in self.answers) else REFUSED
 
 
 class ReadBack:
@@ -50,7 +52,28 @@ class ReadBack:
     def __init__(self, traffic: Traffic, writes: WritesSettings) -> None:
         self._traffic, self._writes = traffic, writes
 
-    def found(
+    def ledger(self, writes: Iterable[tuple[str, str, float]], prefix: str, rows: Rows | None) -> Ledger:
+        """Read everything back: token, outcome and when that was known, of each write."""
+        known: dict[str, dict[str, float]] = {outcome: {} for outcome in OUTCOMES}
+        for token, outcome, at_s in writes:
+            known[outcome][token] = at_s
+        acknowledged, refused, unknown = known.values()
+        found, read_from, doubt = self._found(list(acknowledged), prefix, rows)
+        lost = [] if doubt else [token for token in acknowledged if not found.get(token)]
+        return Ledger(
+            acknowledged=len(acknowledged),
+            refused=len(refused),
+            unknown=len(unknown),
+            lost=tuple(lost),
+            lost_at_s=tuple(round(acknowledged[token], 3) for token in lost),
+            twice=tuple(sorted(token for token, count in found.items() if count > 1)),
+            refused_but_there=sum(bool(found.get(token)) for token in refused),
+            unknown_but_there=sum(bool(found.get(token)) for token in unknown),
+            read_from=read_from,
+            doubt=doubt,
+        )
+
+    def _found(
         self, acknowledged: Sequence[str], prefix: str, rows: Rows | None
     ) -> tuple[Mapping[str, int], tuple[str, ...], str]:
         """How often each token is there: by the database where it holds them as such, else by the service."""
@@ -155,26 +178,9 @@ class Journal:
     def ledger(self, rows: Rows | None) -> Ledger:
         """Read everything back, from the database and through the service."""
         journal = list(self._journal)
-        by_outcome = {
-            outcome: [write for write in journal if write.outcome == outcome]
-            for outcome in ("acknowledged", "refused", "unknown")
-        }
-        acknowledged = [write.token for write in by_outcome["acknowledged"]]
-        found, read_from, doubt = ReadBack(self._traffic, self._writes).found(acknowledged, self.prefix, rows)
-        lost = [write for write in by_outcome["acknowledged"] if not found.get(write.token)]
-        return Ledger(
-            acknowledged=len(by_outcome["acknowledged"]),
-            refused=len(by_outcome["refused"]),
-            unknown=len(by_outcome["unknown"]),
-            retried=sum(len(write.answers) > 1 for write in journal),
-            lost=() if doubt else tuple(write.token for write in lost),
-            lost_at_s=() if doubt else tuple(round(write.acknowledged_at - self._began, 3) for write in lost),
-            twice=tuple(sorted(token for token, count in found.items() if count > 1)),
-            refused_but_there=sum(bool(found.get(write.token)) for write in by_outcome["refused"]),
-            unknown_but_there=sum(bool(found.get(write.token)) for write in by_outcome["unknown"]),
-            read_from=read_from,
-            doubt=doubt,
-        )
+        writes = [(each.token, each.outcome, each.acknowledged_at - self._began) for each in journal]
+        found = ReadBack(self._traffic, self._writes).ledger(writes, self.prefix, rows)
+        return replace(found, retried=sum(len(write.answers) > 1 for write in journal))
 
     def _readable(self, token: str) -> bool:
         answer = self._traffic.send(self._writes.read_back, READ_WITHIN_S, token)

@@ -10,7 +10,7 @@ from typing import Any
 
 from pytest_prodready.environment.cache import Cache
 from pytest_prodready.environment.copies import Beside
-from pytest_prodready.environment.database import Database
+from pytest_prodready.environment.database import LONG_S, Database
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.environment.ran import Command
 from pytest_prodready.environment.rows import generate
@@ -31,7 +31,6 @@ DEADLINE_S = 30.0  # of a request while every statement is analysed and logged
 REHEARSALS = 7  # on each connection: drivers prepare a statement after five runs
 MOST_REHEARSALS = 100  # of one request
 IDLE_S = 0.5
-LONG_S = 600.0  # for what takes its time on much data
 
 Progress = Callable[[str], None]
 
@@ -44,7 +43,7 @@ def plans(environment: Environment, settings: Settings, progress: Progress) -> P
         return Plans(server=database.version, doubt=why)
     progress("copying the database for its plans")
     with environment.copy() as beside:
-        with beside.database.superuser(LONG_S) as connection:
+        with beside.database.superuser() as connection:
             origin = _fill(environment, beside, settings, connection, progress)
             found = replace(_captured(environment, beside, settings, connection, progress), origin=origin)
             if settings.explain.seed is not None or settings.explain.rows:

@@ -60,6 +60,7 @@ class Stage:
     busy: int = 0  # had to wait until one of the generator's users was free
     response: Times | None = None  # from the intended start; None: no answer
     service: Times | None = None  # from the actual start
+    undisturbed: Times | None = None  # from the intended start, less all that the machine may have added
     mean_s: float = 0.0  # service time
 
     @property
@@ -157,6 +158,9 @@ class MachineLook:
     total_s: float
     busy_s: float
     ours_s: float  # of the gate, the service and the servers
+    serving_s: float = 0.0  # of these, by all that a request may wait for: the gate only looks on
+    waited_s: float | None = None  # for which those were ready to run; None: the system doesn't tell
+    stolen_s: float = 0.0  # by the host, from all processors
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,15 +119,18 @@ def _waited(usage: Sequence[Usage]) -> dict[int, float]:
 
 
 def _used(machine: Sequence[MachineLook]) -> dict[int, tuple[float, float]]:
-    """What others used of the machine in each second, and what nobody did; of two looks the later."""
-    found: dict[int, tuple[float, float]] = {}
+    """What others used of the machine in each second, and what nobody did."""
+    seconds: dict[int, list[tuple[float, float, float]]] = defaultdict(list)
     for earlier, later in pairwise(machine):
-        total = later.total_s - earlier.total_s
-        if total > 0:
-            busy, ours = later.busy_s - earlier.busy_s, later.ours_s - earlier.ours_s
-            at = math.floor((earlier.at_s + later.at_s) / 2)
-            found[at] = (round(max(0.0, busy - ours) / total, 4), round(max(0.0, 1 - busy / total), 4))
-    return found
+        at = math.floor((earlier.at_s + later.at_s) / 2)
+        busy, ours = later.busy_s - earlier.busy_s, later.ours_s - earlier.ours_s
+        seconds[at].append((later.total_s - earlier.total_s, busy, ours))
+    sums = {at: [sum(each) for each in zip(*spans, strict=True)] for at, spans in seconds.items()}
+    return {
+        at: (round(max(0.0, busy - ours) / total, 4), round(max(0.0, 1 - busy / total), 4))
+        for at, (total, busy, ours) in sums.items()
+        if total > 0
+    }
 
 
 def _lag_ms(healths: Iterable[Health]) -> float | None:

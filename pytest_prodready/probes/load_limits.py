@@ -86,6 +86,23 @@ def sure(stage: Stage, limits: LoadSettings) -> bool:
     return times.p95.low_ms > limits.p95_ms or times.p99.low_ms > limits.p99_ms
 
 
+def slow_by_itself(stage: Stage, limits: LoadSettings) -> str:
+    """What is beyond its limit without all that the machine may have added to it; empty when nothing is.
+
+    A percentile counts by the lower end of its confidence.
+    """
+    times = stage.undisturbed
+    if times is None:
+        return ""
+    for name, seen, limit in (("p95", times.p95, limits.p95_ms), ("p99", times.p99, limits.p99_ms)):
+        if seen.low_ms > limit:
+            return (
+                f"{name} is {seen.ms:.0f} ms without all the time for which anything here"
+                " waited for a processor, or ran slower beside others"
+            )
+    return ""
+
+
 def recovered_at(seen: Load, limits: LoadSettings) -> float | None:
     """When the first of some seconds in a row began that were as before the climb; None: never."""
     usual, again = seen.usual, seen.again
@@ -119,6 +136,8 @@ def missed(seen: Load, limits: LoadSettings) -> bool:
 
 def firm(seen: Load, limits: LoadSettings) -> bool:
     """Whether something was seen that no machine can be blamed for: then no other run makes it good."""
+    if any(slow_by_itself(each, limits) for each in (*seen.climb, *((seen.again,) if seen.again else ()))):
+        return True
     ledger = seen.ledger
     untrue = ledger is not None and bool(ledger.lost or ledger.twice or ledger.refused_but_there)
     return (

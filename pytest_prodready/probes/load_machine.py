@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from pytest_prodready.environment.consumption import delay_of
 from pytest_prodready.environment.leftovers import of_run
 from pytest_prodready.probes.load import MachineLook
 
@@ -24,9 +25,16 @@ class Machine:
         self._folder = folder
         self._ours: list[psutil.Process] = []
         self._known_until = 0.0
-        self._last: dict[int, float] = {}
+        self._last: dict[int, tuple[float, float]] = {}
         self._ours_s = 0.0
+        self._ran_s = self._waited_s = 0.0  # of these, for requests: we look on
+        self._tells = delay_of(os.getpid()) is not None
+        self._began = time.time()
         self.look()
+
+    def counts(self, pid: int | None) -> bool:
+        """Whether this process is one of ours that can be looked at from here; in a container it is not."""
+        return any(process.pid == pid for process in self._ours)
 
     def look(self) -> MachineLook:
         """Seconds of all processors that were there, were busy, and were used by us."""
@@ -35,20 +43,42 @@ class Machine:
             self._known_until = time.monotonic() + KNOWN_FOR_S
         for process in self._ours:
             with suppress(psutil.Error):
-                used = process.cpu_times()
-                now = used.user + used.system
-                self._ours_s += now - self._last.setdefault(process.pid, now)
-                self._last[process.pid] = now
+                self._add(process)
         times = psutil.cpu_times()
         waiting = times.idle + getattr(times, "iowait", 0.0)
         # A guest's time is part of user's already.
         total = sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
-        return MachineLook(time.monotonic(), total, total - waiting, self._ours_s)
+        stolen = getattr(times, "steal", 0.0)
+        return MachineLook(
+            time.monotonic(),
+            total,
+            total - waiting,
+            self._ours_s,
+            serving_s=round(self._ran_s, 3),
+            waited_s=round(self._waited_s, 3) if self._tells else None,
+            stolen_s=round(stolen, 3),
+        )
+
+    def _add(self, process: psutil.Process) -> None:
+        """What it has used, and waited for, since the last look."""
+        used, waited = process.cpu_times(), delay_of(process.pid) or 0.0
+        ran = used.user + used.system
+        is_new = process.create_time() > self._began
+        before = self._last.get(process.pid, (0.0, 0.0) if is_new else (ran, waited))
+        self._last[process.pid] = (ran, max(waited, before[1]))  # threads that end take theirs with them
+        self._ours_s += ran - before[0]
+        if process.pid != os.getpid():
+            self._ran_s += ran - before[0]
+            self._waited_s += max(0.0, waited - before[1])
 
     def _mine(self) -> list[psutil.Process]:
-        found = {process.pid: process for process in of_run(self._folder)}
-        for process in psutil.process_iter(["name"]):
-            if process.info["name"] in SERVERS:
-                found[process.pid] = process
-        found[os.getpid()] = psutil.Process()
-        return list(found.values())
+        found = of_run(self._folder)
+        if not any(_is_server(process) for process in found):
+            found += [process for process in psutil.process_iter() if _is_server(process)]
+        return [*found, psutil.Process()]
+
+
+def _is_server(process: psutil.Process) -> bool:
+    with suppress(psutil.Error):
+        return process.name() in SERVERS
+    return False

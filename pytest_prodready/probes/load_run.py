@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,7 +19,18 @@ from pytest_prodready.probes.drill import last_words
 from pytest_prodready.probes.drill_ledger import ReadBack
 from pytest_prodready.probes.drill_scene import Scene, has_ended, renew, steady_or_renewed
 from pytest_prodready.probes.health import wait_until
-from pytest_prodready.probes.load import AGAIN, SELF_TEST, WARM_UP, Load, PoolLook, Second, Topology
+from pytest_prodready.probes.load import (
+    AGAIN,
+    SELF_TEST,
+    WARM_UP,
+    Counter,
+    Load,
+    PoolLook,
+    Second,
+    Stage,
+    Topology,
+)
+from pytest_prodready.probes.load_disturbed import few_sessions
 from pytest_prodready.probes.load_generator import Generating, null_server, without_locust
 from pytest_prodready.probes.load_health import generator_of, with_figures, with_health
 from pytest_prodready.probes.load_knee import knee
@@ -100,8 +111,9 @@ def _once(scene: Scene, workers: Workers | None) -> Load:
             except ProdreadyError as failure:
                 return Load(limits.expected_rps or 0.0, limits.multiplier, doubt=failure.message)
         left = _left(watch)
-    stages, topology = run.digest.stages(), Topology() if workers is None else workers.topology
-    seconds, after = run.seconds(), counters(environment)
+    rise = risen(before, counters(environment))
+    stages, seconds = run.stages(rise), run.seconds()
+    topology = Topology() if workers is None else workers.topology
     found = Load(
         expected_rps=limits.expected_rps or 0.0,
         multiplier=limits.multiplier,
@@ -118,7 +130,7 @@ def _once(scene: Scene, workers: Workers | None) -> Load:
         pool=watch.looks if watch.sees_pool else None,
         waits=risen(dict.fromkeys(watch.waits, 0.0), {name: float(n) for name, n in watch.waits.items()}),
         usage=watch.usage or None,
-        counters=risen(before, after),
+        counters=rise,
         rested=next(iter(watch.looks), None),
         left=left,
         log_errors=max(0, _log_errors(environment) - errors),
@@ -195,6 +207,11 @@ class _Run:
                 raise ProdreadyError("the load generator ended before its time")
         if not self._done:
             self._end("the generator was not done when all deadlines had passed", FAILURES)
+
+    def stages(self, rise: Sequence[Counter]) -> tuple[Stage, ...]:
+        """Each stage, with what the machine may have added where all are known that could have waited."""
+        requests = sum(map(len, self.digest.samples))
+        return self.digest.stages(self.watch.disturbances if few_sessions(rise, requests) else ())
 
     def seconds(self) -> tuple[Second, ...]:
         """Each second of the run, with how service and machine fared in it."""

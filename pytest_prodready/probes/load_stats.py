@@ -18,6 +18,7 @@ from pytest_prodready.generator.answers import (
 from pytest_prodready.generator.plan import Plan
 from pytest_prodready.generator.stream import Sample
 from pytest_prodready.probes.load import Interval, Kind, Second, Stage, Times
+from pytest_prodready.probes.load_disturbed import Disturbance
 
 RESAMPLES = 200
 CONFIDENCE = 0.9
@@ -69,11 +70,11 @@ class Digest:
         """One more."""
         self.samples[sample.stage].append(sample)
 
-    def stages(self) -> tuple[Stage, ...]:
-        """Each stage that it came to."""
-        return tuple(self.stage(number) for number, found in enumerate(self.samples) if found)
+    def stages(self, disturbances: Sequence[Disturbance] = ()) -> tuple[Stage, ...]:
+        """Each stage that it came to; what the machine may have added is taken off where that is known."""
+        return tuple(self.stage(number, disturbances) for number, found in enumerate(self.samples) if found)
 
-    def stage(self, number: int) -> Stage:
+    def stage(self, number: int, disturbances: Sequence[Disturbance] = ()) -> Stage:
         """One stage that has samples."""
         told, found = self.plan.stages[number], self.samples[number]
         at_s, seconds = _span(found, told.rate)
@@ -98,6 +99,7 @@ class Digest:
             busy=sum(each.busy for each in found),
             response=times(_blocks(waits, at_s)),
             service=times(_blocks(good, at_s, from_intended=False)),
+            undisturbed=times(_blocks(waits, at_s, disturbances=disturbances)) if disturbances else None,
             mean_s=round(sum(e.ended_s - e.started_s for e in good) / len(good), 6) if good else 0.0,
         )
 
@@ -178,11 +180,18 @@ def _without_answer(sample: Sample, errors: Sequence[str]) -> bool:
     return sample.verdict == NEVER_SENT or (sample.verdict == NO_ANSWER and "in time" in errors[sample.error])
 
 
-def _blocks(found: Iterable[Sample], at_s: float, *, from_intended: bool = True) -> list[list[float]]:
+def _blocks(
+    found: Iterable[Sample],
+    at_s: float,
+    *,
+    from_intended: bool = True,
+    disturbances: Sequence[Disturbance] = (),
+) -> list[list[float]]:
     blocks: dict[int, list[float]] = defaultdict(list)
     for each in found:
         since = each.intended_s if from_intended else each.started_s
-        blocks[int(each.intended_s - at_s)].append(each.ended_s - since)
+        lost = sum(disturbance.most(since, each.ended_s) for disturbance in disturbances)
+        blocks[int(each.intended_s - at_s)].append(max(0.0, each.ended_s - since - lost))
     return [blocks[number] for number in sorted(blocks)]
 
 

@@ -18,11 +18,13 @@ from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.errors import ProdreadyError
 from pytest_prodready.probes.load import Counter, MachineLook, PoolLook, Usage
+from pytest_prodready.probes.load_disturbed import Disturbance, disturbances
 from pytest_prodready.probes.load_machine import Machine
 from pytest_prodready.probes.watching import every
 
 POOL_EVERY_S = 0.1
 USAGE_EVERY_S = 0.5
+MACHINE_EVERY_S = 0.25
 LOOK_WITHIN_S = 5.0
 LOCK = "Lock"
 BACKENDS = """
@@ -59,7 +61,7 @@ class Watch:
         self._looks: list[PoolLook] = []
         self._usage: list[Usage] = []
         self._machine_looks: list[MachineLook] = []
-        self._machine = Machine(environment.run.folder)
+        self._machine, self._apart = Machine(environment.run.folder), True
         self.waits: Counts[str] = Counts()
         database = environment.database
         self.sees_pool = database is not None and database.has_admin
@@ -87,13 +89,18 @@ class Watch:
                 admin = held.enter_context(database.admin(within_s=LOOK_WITHIN_S))
                 held.enter_context(every(POOL_EVERY_S, lambda: self._look(admin, database.user)))
             held.enter_context(every(USAGE_EVERY_S, self._use))
-            held.enter_context(every(USAGE_EVERY_S, lambda: self._machine_looks.append(self._machine.look())))
+            held.enter_context(every(MACHINE_EVERY_S, self._look_around))
             yield
 
     @property
     def machine(self) -> tuple[MachineLook, ...]:
         """Who had used this machine's processors by then."""
         return tuple(replace(each, at_s=round(each.at_s - self._began, 3)) for each in self._machine_looks)
+
+    @property
+    def disturbances(self) -> tuple[Disturbance, ...]:
+        """How much time anything that serves requests may have lost to others."""
+        return disturbances(self.machine, self.usage if self._apart else None)
 
     def left(self) -> PoolLook | None:
         """The service's connections at this moment."""
@@ -113,6 +120,11 @@ class Watch:
             for state, kind, event in rows
             if state == "active" and kind not in (None, "Client")
         )
+
+    def _look_around(self) -> None:
+        self._machine_looks.append(self._machine.look())
+        application = self._environment.application
+        self._apart = application is None or not self._machine.counts(application.pid)
 
     def _use(self) -> None:
         application = self._environment.application

@@ -48,6 +48,7 @@ class Step:
     down: Turn | None = None
     again: Turn | None = None
     rows: int = 0  # that were there above
+    below: int = 0  # rows that the upgrade met
     at: Ran | None = None  # where the tool said that the database was before all this
 
 
@@ -162,7 +163,7 @@ class _Trip:
         below = self.watched.state() if self._seeds else self.watched.filled()
         at = self.tool.current()
         up = self._upwards(lambda: self.tool.up(revision), below)
-        step = Step(revision, before, up, at=at)
+        step = Step(revision, before, up, at=at, below=below.total)
         if not up.ran.succeeded:
             return step
         above = self._above()

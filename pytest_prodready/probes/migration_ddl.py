@@ -15,8 +15,8 @@ from typing import Any
 
 from psycopg import sql
 
+from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.postgres_template import SUPERUSER
-from pytest_prodready.environment.roles import PostgresRole
 from pytest_prodready.probes.log_marks import INCOMPLETE, log_with, mark
 from pytest_prodready.probes.migration_tables import DEMANDS, OURS, Connection, Demands
 from pytest_prodready.probes.server_log import Entry, as_run, entries
@@ -86,8 +86,9 @@ class Told:
 class Telling:
     """Has the server tell what the sessions of one database define and run."""
 
-    def __init__(self, server: PostgresRole, database: str) -> None:
-        self._server, self._database = server, database
+    def __init__(self, database: Database) -> None:
+        assert database.server is not None
+        self._server, self._database = database.server, database.name
         self._mark = secrets.token_hex(8)
 
     def switch_on(self, connection: Connection) -> None:

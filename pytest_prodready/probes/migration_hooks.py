@@ -14,9 +14,7 @@ import psycopg
 from psycopg import sql
 
 from pytest_prodready.environment.database import Database
-from pytest_prodready.errors import ServerError
 
-SCHEMA = "prodready_gate"
 COME_WITHIN_S = 15.0  # programs of some languages take their time to start
 MEET_WITHIN_S = 5.0  # once both are connected
 # nextval is not taken back with a transaction, so that what failed has been counted too.
@@ -95,10 +93,7 @@ def meeting(database: Database) -> Iterator[None]:
 
 @contextmanager
 def _hooked(database: Database, body: str) -> Iterator[psycopg.Connection[Any]]:
-    server = database.server
-    if server is None:
-        raise ServerError("Hooks are put into a database of ours alone.", value=database.name)
-    with server.connect(database.name, timeout_s=60.0) as admin:
+    with database.superuser(60.0) as admin:
         admin.execute(MAKE.format(body=body).encode())
         try:
             yield admin

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pytest_prodready.environment.copies import Beside
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.environment.ran import Ran
-from pytest_prodready.errors import ServerError
 from pytest_prodready.probes.migration_model_differences import model_differences
 from pytest_prodready.probes.migration_tool import run_command
 from pytest_prodready.probes.schema import Schema, SchemaDifference, schema
@@ -95,9 +94,6 @@ def models_beside(environment: Environment, beside: Beside, settings: MigrationS
 
 def _catalogue(beside: Beside, first: str = "SELECT") -> Schema:
     """What is in a database's catalogue, after this statement."""
-    database = beside.database
-    if database.server is None:
-        raise ServerError("Migrations are tried on a server of ours alone.", value=database.name)
-    with database.server.connect(database.name) as admin:
+    with beside.database.superuser() as admin:
         admin.execute(first.encode())
         return schema(admin)

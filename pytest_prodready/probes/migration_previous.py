@@ -11,8 +11,8 @@ from pytest_prodready.environment.environment import Environment
 from pytest_prodready.environment.roles import ApplicationRole
 from pytest_prodready.environment.rows import NotGenerated, generate
 from pytest_prodready.errors import ProdreadyError
-from pytest_prodready.probes.migration_runs import LONG_S
-from pytest_prodready.probes.migration_tables import rows_of, stand
+from pytest_prodready.probes.migration_state import of_the_tool
+from pytest_prodready.probes.migration_tables import declared_rows, rows_of, stand
 from pytest_prodready.probes.migration_tool import Tool, stepping
 from pytest_prodready.probes.redis_costs import empty
 from pytest_prodready.probes.traffic import Answer, Traffic
@@ -71,8 +71,11 @@ def side_by_side(environment: Environment, settings: Settings, progress: Progres
             progress("starting the previous code")
             with environment.previous(beside) as previous:
                 return _asked(environment, previous, settings, tool, revision)
-        except (NotGenerated, ProdreadyError) as error:
+        except NotGenerated as error:
             return SideBySide(revision, doubt=f"the previous code can't be tried: {error.problem}")
+        except ProdreadyError as error:
+            remedy = f" ({error.remedy})" if error.remedy else ""
+            return SideBySide(revision, doubt=f"the previous code can't be tried: {error.problem}{remedy}")
 
 
 def _asked(
@@ -118,13 +121,15 @@ def _of(name: str, answers: Iterable[Answer]) -> Asked:
 
 
 def _fill(database: Database, settings: Settings) -> None:
-    """Give every empty table some rows."""
-    server, declared = database.server, settings.explain.rows
-    assert server is not None
-    with server.connect(database.name, timeout_s=LONG_S) as admin:
+    """Give every empty table some rows, but the tool's own."""
+    declared = settings.explain.rows
+    with database.superuser() as admin:
         names = [each.name for each in stand(admin).tables.values() if each.takes_rows]
-        empties = [name for name in names if rows_of(admin, name) == 0]
-        generate(admin, {name: min(declared.get(name, MOST_ROWS), MOST_ROWS) for name in empties})
+        others = [name for name in names if not of_the_tool(name, settings.migration)]
+        empties = [name for name in others if rows_of(admin, name) == 0]
+        generate(
+            admin, {name: min(declared_rows(name, declared) or MOST_ROWS, MOST_ROWS) for name in empties}
+        )
 
 
 def _forget(cache: Cache | None) -> None:

@@ -8,17 +8,17 @@ from dataclasses import dataclass, replace
 from psycopg import sql
 
 from pytest_prodready.environment.copies import Beside
+from pytest_prodready.environment.database import LONG_S
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.environment.postgres_tools import ToolRan, conninfo
 from pytest_prodready.environment.ran import Ran
-from pytest_prodready.probes.backup_held import Held, compared, held
+from pytest_prodready.probes.backup_held import Held, compared, held_in
 from pytest_prodready.probes.contents_differences import ContentDifference
 from pytest_prodready.probes.migration_state import Watched
 from pytest_prodready.probes.migration_tool import Tool, stepping
-from pytest_prodready.probes.schema import SchemaDifference, schema_differences
+from pytest_prodready.probes.schema import Schema, SchemaDifference, schema, schema_differences
 from pytest_prodready.settings import Settings
 
-LONG_S = 600.0
 Progress = Callable[[str], None]
 
 
@@ -76,18 +76,18 @@ class _Way:
         if seen.programs[-1].status != 0:
             return seen
         upgrade = self._tool.up()
-        upgraded = self._held()
-        changed = len(schema_differences(kept.schema, upgraded.schema))
+        upgraded = self._schema()
+        changed = len(schema_differences(kept.schema, upgraded))
         seen = self._with(replace(seen, upgrade=upgrade, upgraded=changed), self._restored())
         if seen.programs[-1].status != 0:
             return seen
         found = compared(kept, self._held())
         return self._again(replace(seen, contents=found.contents, schema=found.schema), upgraded)
 
-    def _again(self, seen: WayBack, upgraded: Held) -> WayBack:
+    def _again(self, seen: WayBack, upgraded: Schema) -> WayBack:
         """The upgrade of the restored database leads where the first one did."""
         again = self._then.up()
-        differences = schema_differences(upgraded.schema, self._held().schema)
+        differences = schema_differences(upgraded, self._schema())
         return replace(seen, again=again, differences=differences)
 
     def _with(self, seen: WayBack, programs: Iterator[ToolRan]) -> WayBack:
@@ -120,8 +120,9 @@ class _Way:
         assert self._database.server is not None
         return f"{self._database.server.tools().folder}/before-migration.dump"
 
+    def _schema(self) -> Schema:
+        with self._database.superuser(LONG_S) as admin:
+            return schema(admin)
+
     def _held(self) -> Held:
-        with self._database.admin(within_s=LONG_S) as admin:
-            found = held(admin, self._database.user, lambda _: None)
-        self._database.close()  # a connection would outlive the database, which is dropped
-        return found
+        return held_in(self._database, LONG_S)

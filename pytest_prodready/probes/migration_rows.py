@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import psycopg
 from psycopg import sql
 
 from pytest_prodready.environment.rows import NotGenerated, generate
+from pytest_prodready.probes.migration_tables import Connection, rows_of
 
-Connection = psycopg.Connection[Any]
 COMPARED_ROWS = 100_000  # of larger tables only numbers are compared
 TABLES = """
     SELECT c.oid::bigint, n.nspname, c.relname, format('%I.%I', n.nspname, c.relname)
@@ -70,7 +69,7 @@ class Loss:
 def fill(connection: Connection, rows: int, without: Collection[str]) -> tuple[str, ...]:
     """Add so many rows to each table; returns why some could not be filled, a line for each."""
     wanted = {
-        f"{schema}.{name}": _count(connection, full) + rows
+        f"{schema}.{name}": rows_of(connection, full) + rows
         for _, schema, name, full in connection.execute(TABLES.encode()).fetchall()
         if full not in without
     }
@@ -102,7 +101,7 @@ def held(connection: Connection, without: Collection[str]) -> Rows:
 
 def _held(connection: Connection, oid: int, table: str) -> Held:
     columns = connection.execute(COLUMNS, (oid,)).fetchall()
-    rows = _count(connection, table)
+    rows = rows_of(connection, table)
     told = _digests if rows <= COMPARED_ROWS else _numbers
     filled = told(connection, table, [name for name, _, _ in columns]) if columns else []
     return Held(
@@ -217,8 +216,3 @@ def _same_number(table: Held, column: Column, now: Held) -> Column | None:
     if table.oid != now.oid:
         return None
     return next((each for each in now.columns.values() if each.number == column.number), None)
-
-
-def _count(connection: Connection, table: str) -> int:
-    row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(_as_sql(table))).fetchone()
-    return int(row[0]) if row else 0

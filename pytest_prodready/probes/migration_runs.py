@@ -16,7 +16,6 @@ from pytest_prodready.probes.migration_tables import OURS, Addressed, Connection
 from pytest_prodready.probes.migration_traffic import LockHeld, Run, Stall
 from pytest_prodready.probes.migration_watch import NOT_AT_ALL, Under, Watch, Watched
 
-LONG_S = 600.0
 CONTROL_S = 0.6
 OPEN_S = 2.0  # that a step is let wait for a session idle in transaction
 PRINTED = 2000
@@ -48,13 +47,7 @@ def beside_traffic(
 
     With `left_open` it meets a session that has worked on them and doesn't commit.
     """
-    server = database.server
-    assert server is not None
-
-    def connect() -> Connection:
-        return server.connect(database.name, timeout_s=LONG_S)
-
-    telling = Telling(server, database.name)
+    connect, telling = database.superuser, Telling(database)
     with connect() as admin, ExitStack() as stack:
         telling.switch_on(admin)
         admin.execute(CANARY)

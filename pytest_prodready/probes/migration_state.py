@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
 
 from pytest_prodready.environment.database import Database
-from pytest_prodready.errors import ServerError
 from pytest_prodready.probes.migration_rows import Rows, fill, held
+from pytest_prodready.probes.migration_tables import called
 from pytest_prodready.probes.schema import COLUMN_ORDER, Schema, schema
 from pytest_prodready.settings import MigrationSettings
 
-LONG_S = 600.0
 # Where tools write down what they have done; it stays when everything else is taken back.
 BOOKKEEPING = frozenset(
     {
@@ -68,12 +65,12 @@ class Watched:
 
     def state(self) -> State:
         """What it is like now."""
-        with self._admin() as admin:
+        with self.database.superuser() as admin:
             return self._read(admin)
 
     def filled(self) -> State:
         """The same with some more rows in each table."""
-        with self._admin() as admin:
+        with self.database.superuser() as admin:
             kept = bookkeeping(schema(admin), self.settings)
             self.not_filled |= dict.fromkeys(fill(admin, self.settings.rows, kept))
             return self._read(admin)
@@ -85,21 +82,15 @@ class Watched:
         things = tuple(each for each in found.without(kept).things if each.kind != COLUMN_ORDER)
         return State(Schema(things), held(admin, kept))
 
-    @contextmanager
-    def _admin(self) -> Iterator[psycopg.Connection[Any]]:
-        if self.database.server is None:
-            raise ServerError("Migrations are tried on a server of ours alone.", value=self.database.name)
-        with self.database.server.connect(self.database.name, timeout_s=LONG_S) as connection:
-            yield connection
-
 
 def bookkeeping(found: Schema, settings: MigrationSettings) -> tuple[str, ...]:
     """The full names of the tool's own tables and schemas, as far as they are there."""
-    known = {*BOOKKEEPING, *settings.bookkeeping}
     tables = [each.name for each in found.things if each.kind == "table"]
     schemas = [each.name for each in found.things if each.kind == "schema" and each.name in OWN_SCHEMAS]
-    return (*(name for name in tables if _plain(name) in known or name in known), *schemas)
+    return (*(name for name in tables if of_the_tool(name, settings)), *schemas)
 
 
-def _plain(name: str) -> str:
-    return name.rpartition(".")[2].strip('"')
+def of_the_tool(table: str, settings: MigrationSettings) -> bool:
+    """Whether a table is the tool's own, by its name in SQL."""
+    known = BOOKKEEPING.union(settings.bookkeeping)
+    return table.partition(".")[0] in OWN_SCHEMAS or not known.isdisjoint(called(table))

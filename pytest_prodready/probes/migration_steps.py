@@ -15,10 +15,10 @@ from pytest_prodready.environment.rows import NotGenerated, generate
 from pytest_prodready.probes.health import wait_until
 from pytest_prodready.probes.migration_ddl import Telling, Told, switch_off
 from pytest_prodready.probes.migration_defined import defined
-from pytest_prodready.probes.migration_runs import LONG_S, Tables, Worked, beside_traffic
+from pytest_prodready.probes.migration_runs import Tables, Worked, beside_traffic
 from pytest_prodready.probes.migration_squawk import Remarks, find_squawk, remarks, squawk_version
-from pytest_prodready.probes.migration_state import BOOKKEEPING
-from pytest_prodready.probes.migration_tables import Stand, rows_of, stand, used
+from pytest_prodready.probes.migration_state import of_the_tool
+from pytest_prodready.probes.migration_tables import Stand, declared_rows, rows_of, stand, used
 from pytest_prodready.probes.migration_tool import Tool, stepping
 from pytest_prodready.probes.migration_traffic import Defined, Step, Touched, Traffic
 from pytest_prodready.settings import Settings
@@ -84,9 +84,8 @@ class _Steps:
     def _look(self, revision: str) -> Looked:
         """Run a step where nobody is, on tables as earlier steps have left them."""
         database = self._base.database
-        assert database.server is not None
-        telling = Telling(database.server, database.name)
-        with database.server.connect(database.name, timeout_s=LONG_S) as admin:
+        telling = Telling(database)
+        with database.superuser() as admin:
             telling.switch_on(admin)
             before, scans = stand(admin), used(admin)
             ran = self._tool.up(revision)
@@ -96,10 +95,10 @@ class _Steps:
         locked = {table for each in told.ddl for table, _ in each.locks}
         worked_on = {table for table, count in now.items() if count > scans.get(table, count)}
         touched = (locked | worked_on) & before.tables.keys() | _named(before, told.statements)
-        own = {*BOOKKEEPING, *self._settings.migration.bookkeeping}  # which nobody but the tool uses
-        return Looked(
-            ran, frozenset(oid for oid in touched if before.tables[oid].plain_name not in own), told
-        )
+        limits = self._settings.migration
+        # Nobody but the tool uses its own.
+        used_by_others = {oid for oid in touched if not of_the_tool(before.tables[oid].name, limits)}
+        return Looked(ran, frozenset(used_by_others), told)
 
     def _remarks(self, squawk: str, told: Told) -> Remarks:
         version = self._base.database.version
@@ -141,9 +140,7 @@ class _Steps:
 
         What earlier steps have put in stays as it is: a tool's own table of versions is among it.
         """
-        server = database.server
-        assert server is not None
-        with server.connect(database.name, timeout_s=LONG_S) as admin:
+        with database.superuser() as admin:
             found = stand(admin)
             had = {oid: rows_of(admin, found.tables[oid].name) for oid in touched if oid in found.tables}
             empty = tuple(oid for oid, number in had.items() if number == 0 and found.tables[oid].takes_rows)
@@ -156,9 +153,7 @@ class _Steps:
 
     def _wanted(self, found: Stand, oid: int) -> int:
         """How many rows a table gets: as many as production has, within bounds."""
-        name = found.tables[oid].name
-        declared = self._settings.explain.rows
-        known = declared.get(name, declared.get(name.rpartition(".")[2]))
+        known = declared_rows(found.tables[oid].name, self._settings.explain.rows)
         return min(known or self._settings.migration.traffic_rows, MOST_ROWS)
 
 
@@ -186,9 +181,7 @@ def _defined(busy: Worked, behind: Worked, rows: Mapping[int, int]) -> Defined:
 
 def _await_rest(database: Database, but: int = 0) -> None:
     """Wait until nobody is connected but so many of ours: what sessions have done is counted at their end."""
-    server = database.server
-    assert server is not None
-    with server.connect("postgres") as admin:
+    with database.admin(database="postgres") as admin:
 
         def rests() -> bool:
             row = admin.execute(SESSIONS, (database.name,)).fetchone()

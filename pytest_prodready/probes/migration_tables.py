@@ -77,7 +77,7 @@ class Table:
     @property
     def plain_name(self) -> str:
         """Its name without schema and quotes."""
-        return self.name.rpartition(".")[2].strip('"')
+        return called(self.name)[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +143,16 @@ class Addressed:
     read: str
     write: str
     rows: tuple[tuple[Any, ...], ...]  # values of the key
+
+
+def called(name: str) -> tuple[str, ...]:
+    """What users call a table that SQL names so: with its schema, and without schema and quotes."""
+    return name, f"public.{name}", name.rpartition(".")[2].strip('"')
+
+
+def declared_rows(table: str, declared: Mapping[str, int]) -> int | None:
+    """How many rows a table is declared to have; None where it isn't."""
+    return next((declared[name] for name in called(table) if name in declared), None)
 
 
 def stand(connection: Connection) -> Stand:

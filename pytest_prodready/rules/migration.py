@@ -8,6 +8,7 @@ from pytest_prodready.findings import Level, Rule
 CHECKLIST = "8. Migrations, with a backup first and a way back"
 NEEDS = frozenset({Needs.SERVICE, Needs.PROCESS, Needs.DATABASE, Needs.DESTRUCTIVE, Needs.MIGRATION})
 _DOWN = NEEDS | {Needs.MIGRATION_DOWNGRADE}
+_STEPS = NEEDS | {Needs.MIGRATION_HISTORY}
 _COMMAND = NEEDS | {Needs.MIGRATION_COMMAND}
 _EACH = (
     "On an empty database of the gate's, each revision is run up, down and up again, with rows in every table"
@@ -23,7 +24,7 @@ RULES = (
         remedy="Put one revision behind the other (change its down_revision), or join them: alembic merge heads.",
         level=Level.SHOULD,
         checklist=CHECKLIST,
-        needs=NEEDS | {Needs.MIGRATION_HISTORY},
+        needs=_STEPS,
     ),
     Rule(
         id="migration.upgrades-from-empty",
@@ -46,7 +47,7 @@ RULES = (
         remedy="Copy values before their column changes, and leave rows that don't fit to a decision of somebody who knows them.",
         level=Level.MUST,
         checklist=CHECKLIST,
-        needs=NEEDS,
+        needs=_STEPS,
         limits="[migration] rows, steps",
     ),
     Rule(
@@ -105,7 +106,7 @@ RULES = (
         remedy="See that nobody needs what is dropped; a restore is its only way back.",
         level=Level.INFO,
         checklist=CHECKLIST,
-        needs=NEEDS,
+        needs=_STEPS,
     ),
     Rule(
         id="migration.twice-is-nothing",

@@ -15,6 +15,6 @@ UrlPath = Annotated[str, Field(pattern=r"^/")]
 
 
 class Table(BaseModel):
-    """A table of prodready.toml: unknown keys are errors, values are frozen."""
+    """A table of prodready.toml: unknown keys are errors, values are frozen, and numbers are finite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False, allow_inf_nan=False)

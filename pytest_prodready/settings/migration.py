@@ -79,6 +79,8 @@ class MigrationSettings(MigrationTrafficSettings):
             raise ValueError(f"{', '.join(unused)} needs upgrade, the command that it belongs to")
         if self.seed is not None and not self.given:
             raise ValueError("seed needs tool, files or upgrade, which make the schema that it fills")
+        if self.previous_cwd is not None and self.previous is None:
+            raise ValueError("previous_cwd needs previous, the command that is run there")
         if self.revisions is not None and REVISION not in (self.upgrade or ""):
             raise ValueError(f"revisions are stepped through by {REVISION} in upgrade, which hasn't got it")
         return self

@@ -130,6 +130,12 @@ CASES: dict[str, tuple[str, list[str], list[str]]] = {
         [],
         ["waivers[0].approver is missing"],
     ),
+    "no bound at all": (SMALL + "[load]\nslowdown = inf\n", [], ["load.slowdown", "finite number", "inf"]),
+    "folder of no command": (
+        SMALL + '[migration]\ntool = "alembic"\nprevious_cwd = "../old"\n',
+        [],
+        ["previous_cwd needs previous", "prodready.toml:8"],
+    ),
     "missing hba": (POSTGRES % 'hba = "no_hba.conf"', [], ["no_hba.conf"]),
     "no postgres in bin": (POSTGRES % 'bin = "/nowhere/bin"', [], ["/nowhere/bin"]),
     "bad server setting": (POSTGRES % "settings = { no_such_setting = 1 }", [], ["no_such_setting"]),
@@ -153,6 +159,16 @@ def test_bad_input_is_explained(name: str, tmp_path: Path) -> None:
     assert "Traceback" not in run.output
     assert "hunter2" not in run.output
     assert "INTERNALERROR" not in run.output
+
+
+def test_program_of_one_measurement(tmp_path: Path) -> None:
+    """What a measurement alone needs leaves its rules open, and says which key has it; set-up may make it."""
+    small_target(tmp_path, POSTGRES % "" + '[migration]\nupgrade = "no-such-program up"\n')
+    run = run_gate(tmp_path, "-m", "readiness", "-k", "test_upgrades_from_empty")
+    assert run.code == 1, run.output
+    said = " ".join(run.output.split())
+    assert "The program 'no-such-program' was not found. (from [migration] upgrade; all of it:" in said
+    assert "Traceback" not in run.output
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from pytest_prodready.probes.backup import backup_made
 from pytest_prodready.probes.backup_controls import damaged_backups
 from pytest_prodready.probes.backup_facts import BackupRun, Compared
 from pytest_prodready.probes.backup_markers import Written, recovered
+from pytest_prodready.probes.backup_rollback import rollback_plan
 from pytest_prodready.probes.backup_sizes import restore_times
 from pytest_prodready.probes.traffic import Traffic
 from pytest_prodready.settings import Settings
@@ -43,6 +44,22 @@ CLUSTER = """
     INSERT INTO parent (note) SELECT n::text FROM generate_series(1, 100) n;
     SELECT lo_from_bytea(0, 'a photo')
 """
+
+
+# As superuser: all roles, and the database with its properties.
+COMMANDS = {
+    "backup": (
+        'sh -ec \'pg_dumpall --globals-only --dbname "$1" >"$0.roles";'
+        ' pg_dump --format custom --file "$0" "$2"\''
+        " {backup} {postgres.server_url} {postgres.admin_url}"
+    ),
+    "restore": (
+        'sh -ec \'psql --no-psqlrc --quiet --dbname "$1" --file "$0.roles";'
+        ' pg_restore --exit-on-error --clean --if-exists --create --dbname "$1" "$0";'
+        ' vacuumdb --analyze-only --quiet --dbname "$2"\''
+        " {backup} {postgres.server_url} {postgres.admin_url}"
+    ),
+}
 
 
 def settings_of(**tables: Any) -> Settings:
@@ -117,20 +134,7 @@ def test_commands_with_the_services_role(environment: Environment) -> None:
 
 def test_commands_with_a_superuser(environment: Environment) -> None:
     """Who signs in as superuser finds nothing but the empty database; half of a backup is noticed."""
-    run = made(
-        environment,
-        backup=(
-            'sh -ec \'pg_dumpall --globals-only --dbname "$1" >"$0.roles";'
-            ' pg_dump --format custom --file "$0" "$2"\''
-            " {backup} {postgres.server_url} {postgres.admin_url}"
-        ),
-        restore=(
-            'sh -ec \'psql --no-psqlrc --quiet --dbname "$1" --file "$0.roles";'
-            ' pg_restore --exit-on-error --clean --if-exists --create --dbname "$1" "$0";'
-            ' vacuumdb --analyze-only --quiet --dbname "$2"\''
-            " {backup} {postgres.server_url} {postgres.admin_url}"
-        ),
-    )
+    run = made(environment, **COMMANDS)
     assert run.restore[0].status == 0, run.restore[0]
     assert run.restore[0].errors == ()
     assert run.compared == Compared()
@@ -151,6 +155,19 @@ def test_writes_that_nobody_can_look_for(environment: Environment, monkeypatch: 
         finally:
             admin.execute("DROP TABLE large")
     assert seen.unusable.startswith("the restored database can't be searched for writes: canceling statement")
+
+
+@pytest.mark.parametrize("backup", [{}, COMMANDS], ids=["gate", "commands"])
+def test_rollback_plan(environment: Environment, backup: dict[str, Any]) -> None:
+    """What a failed migration did is undone by either procedure, and of its backup nothing stays."""
+    settings = settings_of(backup=backup, requests=[{"path": "/"}])
+    folders = {path.name for path in environment.run.folder.iterdir() if path.is_dir()}
+    seen = rollback_plan(environment, settings, lambda _: None)
+    assert seen.noticed
+    assert seen.compared == Compared(), seen.restore
+    assert [each.status for each in seen.answers_after] == [200]
+    assert (seen.rows > 100, seen.revision, seen.not_started, seen.why_not) == (True, "", "", "")
+    assert {path.name for path in environment.run.folder.iterdir() if path.is_dir()} == folders
 
 
 @pytest.mark.parametrize(

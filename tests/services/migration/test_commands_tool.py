@@ -102,6 +102,7 @@ def test_one_that_only_goes_up(environment: Environment) -> None:
     seen = round_trips(environment, settings, lambda _: None)
     assert migration.upgrades_from_empty(seen).verdict is Verdict.PASSED
     assert migration.twice_is_nothing(seen).verdict is Verdict.PASSED
+    assert migration.upgrade_keeps_data(seen).verdict is Verdict.INCONCLUSIVE
     wrong = deploys(environment, settings, lambda _: None)
     assert migration_deploys.failure_leaves_nothing(wrong).verdict is Verdict.PASSED
     assert migration_deploys.two_at_once(wrong).verdict is Verdict.PASSED

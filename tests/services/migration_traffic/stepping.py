@@ -80,9 +80,13 @@ def worked(server: PostgresServer, step: Step, *, left_open: bool = False, rows:
         admin.execute(f"CREATE DATABASE {DATABASE} OWNER {ROLE}")
     with session(server) as connection:
         connection.execute(JOBS.format(rows=rows).encode())
-    database = Database(server.endpoint, ROLE, DATABASE, PASSWORD, server.version, "gate", server=server)
     tables = tables_of(server)
-    return beside_traffic(database, step, Tables(tables, tuple(tables)), left_open=left_open)
+    return beside_traffic(database_of(server), step, Tables(tables, tuple(tables)), left_open=left_open)
+
+
+def database_of(server: PostgresServer) -> Database:
+    """The database of the service, as probes see it."""
+    return Database(server.endpoint, ROLE, DATABASE, PASSWORD, server.version, "gate", server=server)
 
 
 def tables_of(server: PostgresServer) -> dict[int, int]:

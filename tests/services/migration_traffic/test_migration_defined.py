@@ -7,7 +7,7 @@ import pytest
 from pytest_prodready.environment.postgres import PostgresServer
 from pytest_prodready.probes.migration_ddl import Telling
 from pytest_prodready.probes.migration_traffic import Defined
-from tests.services.migration_traffic.stepping import defined_by, safely, sql, worked
+from tests.services.migration_traffic.stepping import database_of, defined_by, safely, sql, worked
 
 SHARE, EXCLUSIVE, UPDATE_EXCLUSIVE = "ShareLock", "AccessExclusiveLock", "ShareUpdateExclusiveLock"
 
@@ -161,4 +161,4 @@ def test_meanwhile(stepped: PostgresServer, statements: list[str], expected: lis
 
 def test_a_log_that_tells_nothing(stepped: PostgresServer) -> None:
     """Where its beginning isn't in the log, that is a doubt, and not a step that does nothing."""
-    assert "beginning and end" in Telling(stepped, "postgres").told().doubt
+    assert "beginning and end" in Telling(database_of(stepped)).told().doubt

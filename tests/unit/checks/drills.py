@@ -37,6 +37,7 @@ def drill(during: dict[str, Any] | None = None, after: dict[str, Any] | None = N
             marks=(Mark("fault", FAULT_S), Mark("healing", HEALED_S), Mark("healed", HEALED_S)),
             sent=sent,
             health=tuple(replace(each, request="liveness") for each in stream(0.0, END_S)),
+            writes=stream(0.0, FAULT_S, request="create"),
             ledger=Ledger(acknowledged=50, read_from=("database",)),
             same_process=True,
             steady_after=True,

@@ -88,7 +88,10 @@ def test_nothing_to_compare_with() -> None:
     holds(buffers_within_budget(seen(BY_INDEX), ExplainSettings(buffers=999), other), PASSED)
     new = baseline(statement(BY_INDEX, text="SELECT 2").plans[0].plan["Plan"])
     new = replace(new, statements=())
-    holds(buffers_within_budget(seen(BY_INDEX), LIMITS, new), PASSED, "0 compared, at most 180 pages")
+    holds(buffers_within_budget(seen(BY_INDEX), LIMITS, new), INCONCLUSIVE, "of 1 plan none is in prodready")
+    one = baseline(BY_INDEX)
+    both = seen(BY_INDEX, statement(BY_INDEX, text="SELECT 2"))
+    holds(buffers_within_budget(both, LIMITS, one), PASSED, "2 statements, 1 compared")
 
 
 CHANGES = [
@@ -169,7 +172,7 @@ def test_planned_changes() -> None:
     before, now = (explained(unrun(each), data="statistics") for each in (BY_INDEX, SEQUENTIAL))
     kept = accepted(seen(statement(before)), PATH)
     holds(plan_unchanged(seen(statement(now)), LIMITS, kept), FAILED, "→ Seq Scan (cost 100)")
-    assert plan_unchanged(seen(statement(now)), LIMITS, baseline(BY_INDEX)).verdict is PASSED  # of other data
+    holds(plan_unchanged(seen(statement(now)), LIMITS, baseline(BY_INDEX)), INCONCLUSIVE)  # of other data
 
 
 @pytest.mark.parametrize(
@@ -199,7 +202,12 @@ def test_no_baseline() -> None:
     holds(
         plan_unchanged(seen(BY_INDEX), LIMITS, told), PASSED, "prodready.plans.json is written: added: SELECT"
     )
-    holds(plan_unchanged(seen(BY_INDEX), LIMITS, Baseline(server="18")), PASSED, "1 statement not in")
+    nothing = plan_unchanged(seen(BY_INDEX), LIMITS, Baseline(server="18"))
+    holds(nothing, INCONCLUSIVE, "of 1 plan none is in prodready.plans.json, so that nothing was compared")
+    assert nothing.change.endswith("--prodready-explain=update")
+    both = seen(BY_INDEX, statement(SEQUENTIAL, text="SELECT 2"))
+    some = plan_unchanged(both, LIMITS, baseline(BY_INDEX))
+    holds(some, PASSED, "1 plan compared with prodready.plans.json, none worse; 1 statement not in")
 
 
 def test_what_was_written_is_told() -> None:
@@ -239,6 +247,17 @@ def test_generic_plans(custom: dict[str, Any], other: dict[str, Any], verdict: V
     finding = generic_plan_as_good(generic(custom, other), LIMITS)
     holds(finding, verdict, says)
     assert verdict is PASSED or "plan_cache_mode = force_custom_plan" in finding.change
+
+
+def test_a_generic_plan_that_is_not_known() -> None:
+    """One that could not be run is no good one, unless PostgreSQL reckons it dearer than planning anew."""
+    stopped = "it ran for more than 30 s and was stopped"
+    unplanned = replace(explained({}, mode="generic"), plan={}, error=stopped)
+    for other in (unplanned, replace(explained(unrun(SEQUENTIAL), mode="generic"), error=stopped)):
+        known = seen(statement(explained(sized(5)), other, prepared=True))
+        holds(generic_plan_as_good(known, LIMITS), INCONCLUSIVE, f"its generic plan is not known, {stopped}")
+    dear = replace(explained(unrun({**SEQUENTIAL, "Total Cost": 9999.0}), mode="generic"), error=stopped)
+    holds(generic_plan_as_good(seen(statement(explained(sized(5)), dear, prepared=True)), LIMITS), PASSED)
 
 
 def test_nothing_prepared() -> None:

@@ -130,6 +130,11 @@ CUT = (Mark("fault", FAULT_S), Mark("cut", 1.2), Mark("healed", HEALED_S))
         (drill(after={"status": 500}), Verdict.FAILED, "none lost, but not served again"),
         (drill(same_process=False), Verdict.FAILED, "none lost, but the process ended"),
         (drill(ledger=None), Verdict.INCONCLUSIVE, "no write"),
+        (
+            drill(writes=stream(HEALED_S, END_S)),
+            Verdict.INCONCLUSIVE,
+            "no write was acknowledged before",
+        ),
         (drill(ledger=Ledger(acknowledged=2)), Verdict.INCONCLUSIVE, "only 2 writes"),
         (drill(ledger=Ledger(acknowledged=9, doubt="unreadable")), Verdict.INCONCLUSIVE, "unreadable"),
     ],

@@ -143,6 +143,7 @@ HERD = RedisHerd(
         (HERD, Verdict.PASSED, "list 1 (1), show 2 (2); 40 at once for show: 40 x 200, 80 statements"),
         (replace(HERD, gone_crowd=crowd(answered(503))), Verdict.PASSED, "20 x 503"),
         (replace(HERD, empty_crowd=None, gone_crowd=None), Verdict.PASSED, "show 2 (2)"),
+        (replace(HERD, gone=()), Verdict.INCONCLUSIVE, "nothing was asked while Redis was gone"),
         (replace(HERD, gone=(replace(SHOW, again=5),)), Verdict.FAILED, "show ran 5 statements, 2 with"),
         (replace(HERD, gone=(replace(SHOW, answered=False),)), Verdict.FAILED, "show was not served"),
         (replace(HERD, gone_crowd=crowd(answered(500))), Verdict.FAILED, "20 of 40 at once for show got 20"),

@@ -93,3 +93,10 @@ def test_losses(ledger: Ledger, accepted: int, verdict: Verdict, part: str) -> N
     finding = promotion_loses_nothing(failover(ledger=ledger), settings)
     assert finding.verdict is verdict
     assert part in finding.summary
+
+
+def test_nothing_that_could_be_lost() -> None:
+    """Writes that were all acknowledged by the new primary prove nothing of the old one's."""
+    finding = promotion_loses_nothing(failover(writes=stream(HEALED_S, END_S, request="write")), SETTINGS)
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert "no write was acknowledged before the failure" in finding.summary

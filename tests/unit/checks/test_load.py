@@ -88,6 +88,42 @@ def test_missed_target_is_open_on_a_starved_machine(judge: object, seen: Load) -
     assert "tried 2 times" in finding.summary
 
 
+SLOW = {"response": times(800, 900, 950), "undisturbed": times(500, 600, 700)}
+AWAITED = (replace(SILENT, count=320),)
+BY_ITSELF = (
+    (check.responses_in_time, load(peak(**SLOW))),
+    (check.rate_is_reached, load(peak(**SLOW, in_time=2500, busy=300))),
+    (check.stays_up, load(stage("4x", 4, 11, 4, **SLOW, failed=AWAITED))),
+    (
+        check.recovers,
+        load(
+            stage("1x again", 1, 30, 8, **SLOW),
+            seconds=[second(30 + at, 4, 20, 900, slow=20) for at in range(8)],
+        ),
+    ),
+)
+
+
+@pytest.mark.parametrize(("judge", "seen"), BY_ITSELF)
+def test_slowness_beyond_the_machines_fails_on_a_starved_machine(judge: object, seen: Load) -> None:
+    """What is left when all is taken off that the machine may have added is the service's own."""
+    starved = replace(seen, generator=STARVED)
+    finding = _judged(judge, starved)
+    assert finding.verdict is Verdict.FAILED
+    assert "but p95 is 600 ms without" in finding.summary
+    assert "65% of the time" in finding.summary
+    assert firm(starved, LIMITS)
+
+
+@pytest.mark.parametrize(("judge", "seen"), BY_ITSELF)
+def test_slowness_within_the_machines_is_open(judge: object, seen: Load) -> None:
+    """Where the machine may have added nearly all of it, nobody can tell."""
+    stages = [replace(each, undisturbed=times(20, 290, 310, sure=0.1)) for each in seen.stages]
+    excused = replace(seen, stages=tuple(stages), generator=STARVED)
+    assert _judged(judge, excused).verdict is Verdict.INCONCLUSIVE
+    assert not firm(excused, LIMITS)
+
+
 def test_errors_of_the_service_are_no_machines_fault() -> None:
     """What it calls an error itself fails, whatever the machine did."""
     bad = peak(failed=(Kind("list", "500", 80),), server_errors=80)
@@ -186,6 +222,8 @@ def test_headroom_is_advice_with_figures() -> None:
     assert finding.verdict is Verdict.FAILED
     assert "is the most by this machine's figures" in finding.summary
     assert check.has_headroom(replace(load(), knee=None), LIMITS).verdict is Verdict.INCONCLUSIVE
+    starved = check.has_headroom(load(*bent, generator=STARVED), LIMITS)
+    assert (starved.verdict, "65%" in starved.summary) == (Verdict.INCONCLUSIVE, True)
 
 
 @pytest.mark.parametrize(

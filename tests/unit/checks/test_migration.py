@@ -26,7 +26,7 @@ TRIGGER = SchemaDifference("trigger", "public.jobs.stamped", "left over", "", "C
 ROWS = Loss("public.jobs", "", 3, 20)
 VALUES = Loss("public.jobs", "title", 1, 1)
 FIRST = Step("0001", "", Turn(WELL), Turn(WELL), Turn(WELL), rows=40)
-SECOND = Step("0002", "0001", Turn(WELL), Turn(WELL), Turn(WELL), rows=60)
+SECOND = Step("0002", "0001", Turn(WELL), Turn(WELL), Turn(WELL), rows=60, below=40)
 WHOLE = Step("0002", "", Turn(WELL), Turn(WELL), Turn(WELL), rows=40)
 SOUND = RoundTrips(HISTORY, (FIRST, SECOND), WHOLE, Turn(WELL, changed=False), WELL)
 UNKNOWN = RoundTrips(History(doubt="alembic told no history"), doubt="alembic told no history")
@@ -118,6 +118,37 @@ def test_no_rows_to_lose() -> None:
     assert some.summary.endswith("left empty: Rows of odd can't be made up.")
 
 
+def test_upgrades_that_meet_no_rows() -> None:
+    """All at once from nothing proves nothing of an upgrade; a single revision has nothing to lose."""
+    at_once = replace(SOUND, steps=(), history=History())
+    single = replace(SOUND, steps=(FIRST,), history=History(("0001",), ("0001",)))
+    for check in (migration.upgrade_keeps_data, migration.dropped_data_known):
+        assert check(at_once).verdict == "inconclusive"
+        assert check(at_once).summary == "no upgrade has met rows: all began with none"
+        assert check(single).verdict == "passed"
+        assert check(single).summary.startswith("the only revision begins with an empty database")
+
+
+def test_no_rows_above_what_is_taken_back() -> None:
+    """Rows of a revision that isn't taken back are no proof of those that are."""
+    seen = replace(with_second(down=None, again=None), steps=(replace(FIRST, rows=0), SECOND), whole=None)
+    assert migration.downgrade_keeps_data(seen, LIMITS).verdict == "passed"
+    irreversible = replace(SECOND, down=None, again=None)
+    finding = migration.downgrade_keeps_data(replace(seen, steps=(seen.steps[0], irreversible)), LIMITS)
+    assert (finding.verdict, finding.summary) == (
+        "inconclusive",
+        "no rows could be lost: the tables were empty",
+    )
+
+
+def test_nothing_was_run() -> None:
+    """A history alone proves nothing about its revisions."""
+    found = every(RoundTrips(HISTORY))
+    passed = {id for id, each in found.items() if each.verdict == "passed"}
+    assert passed == {"migration.single-head"}
+    assert found["migration.upgrades-from-empty"].summary == "no revision has been run"
+
+
 def test_rows_of_the_seed() -> None:
     """What becomes of them is told apart; without them the rules about data know nothing."""
     own = Seeded(WELL, 7)
@@ -147,6 +178,9 @@ def test_downgrade_fails() -> None:
     """A downgrade that doesn't run, and none at all."""
     finding = migration.downgrade_runs(with_second(down=Turn(BADLY), again=None), LIMITS)
     assert finding.verdict == "failed"
+    rest = every(with_second(down=Turn(BADLY), again=None))
+    for rule in ("migration.downgrade-undoes", "migration.downgrade-keeps-data", "migration.round-trip"):
+        assert (rest[rule].verdict, rest[rule].summary) == ("inconclusive", "the downgrade fails: 0002")
     none = replace(SOUND, steps=(replace(FIRST, down=None, again=None),), whole=replace(WHOLE, down=None))
     for check in (migration.downgrade_runs, migration.downgrade_undoes, migration.downgrade_keeps_data):
         assert check(none, LIMITS).verdict == "inconclusive"

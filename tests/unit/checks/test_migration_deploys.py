@@ -54,6 +54,14 @@ def test_failures_unknown() -> None:
     assert failure_leaves_nothing(Deploys(doubt="two heads")).summary == "two heads"
 
 
+def test_a_failure_among_others() -> None:
+    """One that stays is no less a fault where another upgrade didn't fail."""
+    spared = replace(FAILURE, revision="0001", failed=WELL)
+    finding = failure_leaves_nothing(Deploys((spared, replace(FAILURE, again=BADLY))))
+    assert finding.verdict == "failed"
+    assert finding.summary.startswith("0002: the next upgrade ended with status 1")
+
+
 def test_a_failure_that_is_hidden() -> None:
     """An upgrade that says it succeeded, while something of it is missing."""
     finding = failure_leaves_nothing(failed(failed=WELL, differences=(replace(INDEX, how="missing"),)))

@@ -45,6 +45,11 @@ SEEN = SideBySide("0003", requests=(LIST,))
             FAILED,
             "list while it runs",
         ),
+        (
+            replace(SEEN, requests=(replace(LIST, after=Asked(0, 0)),)),
+            INCONCLUSIVE,
+            "not asked after 0003: list",
+        ),
         (SideBySide("0001", doubt="0001 is the first step"), INCONCLUSIVE, "0001 is the first step"),
         (SideBySide("0003"), INCONCLUSIVE, "answered no declared request"),
         # The step was over before anything was sent beside it: what counts is what came after it.

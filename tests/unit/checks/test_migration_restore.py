@@ -61,6 +61,7 @@ def test_fails(seen: WayBack, says: str) -> None:
     [
         (WayBack(doubt="two heads"), "two heads"),
         (replace(SOUND, upgrade=BADLY), "the upgrade ended with status 1: ERROR: it exists"),
+        (replace(SOUND, upgrade=None, again=None), "no upgrade was taken back"),
         (replace(SOUND, rows=0), "the database was empty, so that nothing could come back"),
     ],
 )

@@ -158,7 +158,11 @@ def test_step_that_fails_on_rows(check: Any) -> None:
         (CALM, {"gap_ms": 800.0}, INCONCLUSIVE, "not looked at for 800 ms"),
         (CALM, {"doubt": "the locks could not be watched: gone"}, INCONCLUSIVE, "could not be watched"),
         (Stall(9, 20.0, errors=("DeadlockDetected",)), {}, FAILED, "ended by a deadlock"),
-        (Stall(0, 0.0), {}, PASSED, "was 0 ms"),
+        (Stall(9, 20.0, errors=("OperationalError",)), {}, INCONCLUSIVE, "ended before it did: Operational"),
+        (Stall(9, 20.0, errors=("CheckViolation",)), {}, PASSED, "was 0 ms"),
+        # Nobody can have waited longer than the step took; in a longer one, somebody should have come.
+        (Stall(0, 0.0), {"seconds": 0.4}, PASSED, "was 0 ms"),
+        (Stall(0, 0.0), {}, INCONCLUSIVE, "came in the 1.2 s that it took"),
     ],
 )
 def test_stalls(stall: Stall, changes: dict[str, Any], verdict: Verdict, says: str) -> None:
@@ -216,6 +220,21 @@ LONG = LockHeld("jobs", EXCLUSIVE, 1990.0, 2.0)
             "in spite of its lock_timeout, on a machine that stalls for 800 ms",
         ),
         (behind(locks=(), gap_ms=900.0), INCONCLUSIVE, "not looked at for 900 ms"),
+        (
+            behind(locks=(), open_s=0.0, status=1, printed="could not connect\n"),
+            INCONCLUSIVE,
+            "0002: it ended with status 1 on tables with rows: could not connect",
+        ),
+        (
+            behind(locks=(), open_s=0.0, status=1, printed='could not obtain lock on relation "jobs"\n'),
+            PASSED,
+            "none waits",
+        ),
+        (
+            with_step(behind=replace(BEHIND, locks=(), status=1), defined=Defined(lock_timeouts_ms=(5,))),
+            PASSED,
+            "none waits",
+        ),
         (
             behind(locks=(), doubt="the locks could not be watched: gone"),
             INCONCLUSIVE,
@@ -316,6 +335,8 @@ def meanwhile(seconds: float, **changes: Any) -> Traffic:
         ),
         (meanwhile(0.4, canary_ms=300.0), INCONCLUSIVE, "on a machine that stalls for 300 ms"),
         (meanwhile(0.8, canary_ms=300.0), FAILED, "for 800 ms"),
+        (meanwhile(0.8, gap_ms=150.0), FAILED, "for 800 ms"),
+        (meanwhile(0.08, gap_ms=150.0), INCONCLUSIVE, "not looked at for 150 ms"),
         (defining(meanwhile=(Meanwhile("", ("jobs",), 2.0),)), FAILED, "0002 runs nothing for 2,000 ms"),
     ],
 )
