@@ -41,6 +41,7 @@ class Pair:
     before: Interval
     expected: Expected
     disturbed: str  # what others did meanwhile
+    itself: Interval | None  # less all that the machine may have added; None: not known
 
     @property
     def times(self) -> float:
@@ -49,27 +50,33 @@ class Pair:
 
     def slower(self, limits: LoadSettings) -> bool:
         """Whether neither the machine, nor others on it, nor chance explains it."""
-        most = self.expected.at_most
-        apart = self.now.low_ms > most * self.before.high_ms
-        return self._beyond(most, limits) and apart and not self.disturbed
+        return self._apart(self.now, limits) and (not self.disturbed or self.by_itself(limits))
+
+    def by_itself(self, limits: LoadSettings) -> bool:
+        """Whether it is so without all that the machine may have added."""
+        return self.itself is not None and self._apart(self.itself, limits)
 
     def open(self, limits: LoadSettings) -> bool:
         """Whether something explains it, or nothing does: both may be."""
-        return self._beyond(self.expected.surely, limits)
+        return self._beyond(self.now, self.expected.surely, limits)
 
     def why_open(self, limits: LoadSettings) -> str:
         """What may explain it."""
         if self.disturbed:
             return self.disturbed
-        if self._beyond(self.expected.at_most, limits):
+        if self._beyond(self.now, self.expected.at_most, limits):
             return "too close to tell it from chance"
         if self.expected.surely < 1:
             return "this machine is the quicker one, and what is waited for may take its time on any"
         return "how much slower this machine is isn't known well enough"
 
-    def _beyond(self, expected: float, limits: LoadSettings) -> bool:
+    def _apart(self, seen: Interval, limits: LoadSettings) -> bool:
+        most = self.expected.at_most
+        return self._beyond(seen, most, limits) and seen.low_ms > most * self.before.high_ms
+
+    def _beyond(self, seen: Interval, expected: float, limits: LoadSettings) -> bool:
         as_before_ms = expected * self.before.ms
-        return self.now.ms > max(limits.slower * as_before_ms, as_before_ms + limits.slower_ms)
+        return seen.ms > max(limits.slower * as_before_ms, as_before_ms + limits.slower_ms)
 
 
 def no_slower_than_before(seen: Load, limits: LoadSettings, earlier: Baseline) -> Finding:
@@ -103,7 +110,8 @@ def _compared(seen: Load, limits: LoadSettings, earlier: Baseline) -> Finding:
         pair = max(unsure, key=_times)
         return RULE.inconclusive(f"{_told(pair, now, earlier)}; {pair.why_open(limits)}", limit=limit)
     told = _told(max(wrong, key=_times) if wrong else pairs[-1], now, earlier)
-    finding = judged(RULE, seen, wrong=told if wrong else "", told=told, limit=limit)
+    own = next((_own(pair) for pair in wrong if pair.by_itself(limits)), "")
+    finding = judged(RULE, seen, wrong=told if wrong else "", told=told, limit=limit, own=own)
     return replace(finding, change=f"{RULE.remedy} {ANEW}") if wrong else finding
 
 
@@ -127,6 +135,7 @@ def _pairs(seen: Load, now: Baseline, earlier: Baseline) -> Iterator[Pair]:
                 earlier.response(stage.name)[name],
                 _expected(here, there, name),
                 disturbed(seen, stage),
+                None if stage.undisturbed is None else getattr(stage.undisturbed, name),
             )
 
 
@@ -153,6 +162,11 @@ def _told(pair: Pair, now: Baseline, earlier: Baseline) -> str:
         f" {_interval(pair.before)} of {earlier.path}; a server that does nothing took {here:.1f} ms,"
         f" and {there:.1f} ms then"
     )
+
+
+def _own(pair: Pair) -> str:
+    assert pair.itself is not None
+    return f"{pair.name} at {pair.stage.name} is {pair.itself.ms:.1f} ms without all that it may have added"
 
 
 def _interval(found: Interval) -> str:

@@ -49,6 +49,14 @@ def run(peak: tuple[float, float] = (5, 20), null: tuple[float, float] = (0.5, 1
     )
 
 
+def by_itself(seen: Load, p95: float) -> Load:
+    """The same run, with this p95 at the peak when all is left out that the machine may have added."""
+    stages = (
+        replace(each, undisturbed=times(1, p95, p95)) if each.multiple == 10 else each for each in seen.stages
+    )
+    return replace(seen, stages=tuple(stages))
+
+
 def beside(others: float, idle: float, seen: Load) -> Load:
     """The same run, while others used so much of the machine's processors."""
     return replace(seen, seconds=tuple(replace(each, others=others, idle=idle) for each in seen.seconds))
@@ -77,6 +85,10 @@ def judged(seen: Load, earlier: Baseline | None = None) -> Finding:
         (run((5, 60), generator=STARVED), INCONCLUSIVE, "it waited for a processor 65%"),
         (run((5, 30), generator=STARVED), PASSED, ""),
         (beside(0.7, 0.1, run((5, 60))), INCONCLUSIVE, "others used 70% of this machine's processors at 10x"),
+        (by_itself(beside(0.7, 0.1, run((5, 60))), 25), INCONCLUSIVE, "others used 70%"),
+        (by_itself(beside(0.7, 0.1, run((5, 90))), 60), FAILED, "p95 was 90.0 ms"),
+        (by_itself(run((5, 90), generator=STARVED), 60), FAILED, "but p95 at 10x is 60.0 ms without all"),
+        (by_itself(run((5, 90), generator=STARVED), 25), INCONCLUSIVE, "65%"),
         (beside(0.7, 0.1, run((5, 30))), PASSED, ""),
         (beside(0.3, 0.6, run((5, 60))), FAILED, ""),  # a large machine, with room for all
         (beside(0.1, 0.0, run((5, 60))), FAILED, ""),  # it was the service that used it up
