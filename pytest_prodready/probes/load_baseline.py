@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -113,12 +114,15 @@ def _told(stage: KeptStage) -> dict[str, Any]:
 
 
 def _parsed(told: Mapping[str, Any]) -> KeptStage:
-    response = {
-        name: Interval(*(float(value) for value in told[f"{name}_ms"]))
-        for name in PERCENTILES
-        if f"{name}_ms" in told
-    }
+    response = {name: _interval(told[f"{name}_ms"]) for name in PERCENTILES if f"{name}_ms" in told}
     return KeptStage(str(told["stage"]), float(told["per_s"]), int(told["requests"]), response)
+
+
+def _interval(told: Sequence[Any]) -> Interval:
+    ms, low, high = (float(value) for value in told)
+    if not all(0 <= value < math.inf for value in (ms, low, high)):
+        raise ValueError(f"{told} are no times in milliseconds")
+    return Interval(ms, low, high)
 
 
 def _list(name: str, entries: Sequence[Mapping[str, Any]]) -> str:

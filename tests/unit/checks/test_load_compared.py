@@ -222,7 +222,16 @@ def test_a_runs_folder_is_as_good_as_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"schema": "prodready-load/2"}', as_text(baseline()).replace("per_s", "rate")]
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"schema": "prodready-load/2"}',
+        as_text(baseline()).replace("per_s", "rate"),
+        as_text(baseline()).replace("[20, ", "[NaN, "),  # no time is beyond that
+        as_text(baseline()).replace("[20, ", "["),
+    ],
 )
 def test_another_file_is_refused(text: str, tmp_path: Path) -> None:
     """Whatever isn't such a file is an error that says what to name."""
