@@ -11,12 +11,12 @@ Benchmark = Callable[[Callable[[], None]], Any]
 
 
 @pytest.mark.readiness_benchmark
-def test_request(ask: Callable[[], None], benchmark: Benchmark) -> None:
+def test_request(timed_request: Callable[[], None], benchmark: Benchmark) -> None:
     """A declared request is sent again and again over one connection, and answered as declared."""
-    benchmark(ask)
+    benchmark(timed_request)
 
 
 @pytest.mark.readiness_benchmark
-def test_hundred_checkouts(checkouts: Callable[[], None], benchmark: Benchmark) -> None:
+def test_hundred_checkouts(timed_checkouts: Callable[[], None], benchmark: Benchmark) -> None:
     """A connection is taken from the service's own pool and given back, a hundred times."""
-    benchmark(checkouts)
+    benchmark(timed_checkouts)
