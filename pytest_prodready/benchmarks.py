@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -59,17 +60,19 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         raise pytest.UsageError(f"prodready: {error.message}")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """What can't be timed says why."""
+    with _told(item):
+        return (yield)
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Fail a benchmark that got slower than was asked for; what could not be timed says why."""
-    if item.get_closest_marker(BENCHMARK_MARK) is None:
-        return (yield)
-    try:
+    """Fail a benchmark that got slower than was asked for, or could not be timed."""
+    with _told(item):
         result = yield
-    except ProdreadyError as error:
-        pytest.fail(error.message, pytrace=False)
-    slower = list(_slower(item))
-    if slower:
+    if slower := list(_slower(item)):
         stash = item.config.stash
         stash[FAILED] = stash.get(FAILED, 0) + len(slower)
         pytest.fail("\n".join(slower), pytrace=False)
@@ -85,15 +88,26 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         session.performance_regressions.clear()
 
 
+@contextmanager
+def _told(item: pytest.Item) -> Iterator[None]:
+    """An error of a benchmark in its own words, without a traceback."""
+    try:
+        yield
+    except ProdreadyError as error:
+        if item.get_closest_marker(BENCHMARK_MARK) is None:
+            raise
+        pytest.fail(error.message, pytrace=False)
+
+
 def _slower(item: pytest.Item) -> Iterator[str]:
     """What pytest-benchmark's own checks say of this test."""
-    now = item.funcargs["benchmark"].stats  # type: ignore[attr-defined]
     session: Any = item.config.pluginmanager.getplugin(SESSION)
-    if now is None or not session.compare_fail:
+    if item.get_closest_marker(BENCHMARK_MARK) is None or not session.compare_fail:
         return
+    now = item.funcargs["benchmark"].stats  # type: ignore[attr-defined]
     for path, earlier in session.compared_mapping.items():
         before = earlier.get(item.nodeid, {}).get("stats")
-        for each in session.compare_fail if before else ():
+        for each in session.compare_fail if before and now else ():
             if each.fails(now, before):
                 took, took_then = 1000 * now[each.field], 1000 * before[each.field]
                 yield (

@@ -77,6 +77,11 @@ def test_what_cannot_be_timed_says_why(tmp_path: Path) -> None:
     assert outcomes(without.output) == {"request[none]": "skipped", "hundred_checkouts": "skipped"}
     assert "needs [[requests]] in prodready.toml" in without.output
     assert "needs [service] engine in prodready.toml" in without.output
+    small_target(tmp_path, PAGES.replace('name = "small"', 'name = "small"\nengine = "nowhere:engine"', 1))
+    nowhere = run_gate(tmp_path, *MARK, *QUICK)
+    assert outcomes(nowhere.output)["request[page]"] == "passed", nowhere.output
+    assert "there is no module nowhere" in nowhere.output
+    assert "Traceback" not in nowhere.output
     small_target(tmp_path, PAGES.replace("/page", "/503"))
     wrong = run_gate(tmp_path, *MARK, *QUICK)
     assert wrong.code == 1, wrong.output
