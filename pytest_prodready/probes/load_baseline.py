@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pytest_prodready.generator.plan import Plan
-from pytest_prodready.probes.load import Interval, Load, Part, Stage, Topology
+from pytest_prodready.probes.load import SELF_TEST, Interval, Load, Part, Stage, Topology
 from pytest_prodready.probes.load_limits import disturbed, doubts
 from pytest_prodready.probes.load_plan import mix
 from pytest_prodready.records import of_schema
@@ -64,6 +64,9 @@ def unfit(seen: Load) -> str:
         return seen.doubt or seen.lacking or "no request was sent at the usual load"
     if seen.ended or seen.peak is None:
         return f"the climb was ended in stage {seen.ended_in}, since {seen.ended}"
+    tested = seen.stage(SELF_TEST)
+    if tested is None or tested.response is None:
+        return "nothing tells how quick the machine was: no server that does nothing was loaded"
     return doubts(seen.generator) or next(filter(None, (disturbed(seen, each) for each in seen.climb)), "")
 
 

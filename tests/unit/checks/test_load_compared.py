@@ -195,6 +195,7 @@ def test_only_a_sound_run_is_kept() -> None:
     assert "65%" in unfit(run(generator=STARVED))
     assert "others used 70%" in unfit(beside(0.7, 0.1, run()))
     assert "ended in stage 4x" in unfit(ended(stage("4x", 4, 11, 4), "80 failed", SLOWNESS))
+    assert "how quick the machine was" in unfit(replace(run(), stages=run().stages[1:]))
     assert unfit(Load(20, 10, doubt="not steady")) == "not steady"
     assert unfit(Load(20, 10))
 
