@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -110,6 +110,21 @@ class Database:
         kept = self._kept.setdefault(name, AdminConnections(lambda: self._connect(name)))
         with kept.lent(within_s=within_s) as connection:
             yield connection
+
+    def on(self, server: PostgresRole) -> Database:
+        """The same account and data on another server of ours, past every proxy."""
+        return replace(
+            self,
+            endpoint=server.endpoint,
+            version=server.version,
+            origin="gate",
+            server=server,
+            proxied=None,
+            inside=server.inside,
+            given_url=None,
+            admin_url=None,
+            _kept={},
+        )
 
     def superuser(self, timeout_s: float = LONG_S) -> Connection:
         """A superuser's connection of its own to a server of ours, for statements that take their time."""

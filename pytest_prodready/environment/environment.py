@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -151,18 +151,9 @@ class Environment:
     @contextmanager
     def copy(self) -> Iterator[Beside]:
         """A copy of the service's database, and an instance for it, still to be started; ours rests."""
-        application, database = self.application, self.database
-        if not isinstance(application, StartedApplication) or database is None:
-            raise ServerError("Only a database and a service of ours can be copied.")
-        application.stop(STOP_GRACE_S)
-        try:
-            with (
-                copied(database, name_beside(database.name, "copy")) as copy,
-                application.on_database(copy.name) as other,
-            ):
-                yield Beside(copy, other)
-        finally:
-            application.ensure_ready()
+        database = self._database()
+        with self._resting() as application, self.copy_of(Beside(database, application), "copy") as copy:
+            yield copy
 
     @contextmanager
     def empty_server(self, name: str) -> Iterator[PostgresRole]:
@@ -184,60 +175,28 @@ class Environment:
 
     def on(self, server: PostgresRole) -> Database:
         """The service's database as it will be on another server of ours, past every proxy."""
-        database = self.database
-        if database is None:
-            raise ServerError("The service has no Postgres.")
-        return replace(
-            database,
-            endpoint=server.endpoint,
-            version=server.version,
-            origin="gate",
-            ca_file=self.authority.ca_file,
-            server=server,
-            proxied=None,
-            inside=server.inside,
-            given_url=None,
-            admin_url=None,
-            _kept={},
-        )
+        return replace(self._database().on(server), ca_file=self.authority.ca_file)
 
     @contextmanager
     def on_another(self, server: PostgresRole) -> Iterator[Beside]:
         """The service's database on another server of ours, and an instance for it; ours rests meanwhile."""
-        application, database = self.application, self.on(server)
-        if not isinstance(application, StartedApplication):
-            raise ServerError("Only a service of ours can be started on another server.")
-        application.stop(STOP_GRACE_S)
-        try:
-            with application.on_server(database) as other:
-                yield Beside(database, other)
-        finally:
-            database.close()
-            application.ensure_ready()
+        database = self.on(server)
+        with self._resting() as application, closing(database), application.on_server(database) as other:
+            yield Beside(database, other)
 
     @contextmanager
     def blank(self, name: str) -> Iterator[Beside]:
         """An empty database beside the service's, and an instance for it, still to be started."""
-        application, database = self.application, self.database
-        if not isinstance(application, StartedApplication) or database is None:
-            raise ServerError("Only a server and a service of ours get another database.")
-        with (
-            blank(database, name_beside(database.name, name)) as empty,
-            application.on_database(empty.name) as other,
-        ):
-            yield Beside(empty, other)
+        database = self._database()
+        with self._instance_on(blank(database, name_beside(database.name, name))) as beside:
+            yield beside
 
     @contextmanager
     def copy_of(self, beside: Beside, name: str) -> Iterator[Beside]:
         """A copy of such a database, and an instance for it; the original must be at rest."""
-        application, database = self.application, self.database
-        assert isinstance(application, StartedApplication)
-        assert database is not None
-        with (
-            copied(beside.database, name_beside(database.name, name)) as copy,
-            application.on_database(copy.name) as other,
-        ):
-            yield Beside(copy, other)
+        copy = copied(beside.database, name_beside(self._database().name, name))
+        with self._instance_on(copy) as found:
+            yield found
 
     @contextmanager
     def previous(self, beside: Beside) -> Iterator[ApplicationRole]:
@@ -266,17 +225,13 @@ class Environment:
     @contextmanager
     def physical(self) -> Iterator[Physical]:
         """Room for physical backups of the service's Postgres, as long as the block lasts; ours rests."""
-        servers, database, application = self._servers, self.database, self.application
-        if servers is None or servers.postgres is None or database is None or application is None:
+        servers, database = self._servers, self.database
+        if servers is None or servers.postgres is None or database is None:
             raise ServerError("There is no Postgres of ours that could be backed up.")
         room = servers.parts.restoring(servers.postgres)
         self._cleanup.callback(room.discard)
-        application.stop(STOP_GRACE_S)
-        try:
-            with backing_up(database, room) as physical:
-                yield physical
-        finally:
-            application.ensure_ready()
+        with self._resting(), backing_up(database, room) as physical:
+            yield physical
 
     def run_command(self, application: ApplicationRole, command: Command, progress: Progress) -> None:
         """Run a command with the variables of this instance of the service; it must succeed."""
@@ -332,6 +287,33 @@ class Environment:
 
     def __repr__(self) -> str:
         return f"<Environment {self.backend} of {self._settings.service.name}>"
+
+    def _database(self) -> Database:
+        if self.database is None:
+            raise ServerError("The service has no Postgres.")
+        return self.database
+
+    def _ours(self) -> StartedApplication:
+        if not isinstance(self.application, StartedApplication):
+            raise ServerError("There is no service of ours, which could be stopped and started.")
+        return self.application
+
+    @contextmanager
+    def _resting(self) -> Iterator[StartedApplication]:
+        """Our instance of the service, stopped as long as the block lasts."""
+        application = self._ours()
+        application.stop(STOP_GRACE_S)
+        try:
+            yield application
+        finally:
+            application.ensure_ready()
+
+    @contextmanager
+    def _instance_on(self, made: AbstractContextManager[Database]) -> Iterator[Beside]:
+        """A database that is made beside the service's, and an instance for it, still to be started."""
+        application = self._ours()
+        with made as database, application.on_database(database.name) as other:
+            yield Beside(database, other)
 
     def _start(self, progress: Progress) -> None:
         for swept in sweep():

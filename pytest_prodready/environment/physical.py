@@ -6,7 +6,7 @@ import shlex
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -97,7 +97,7 @@ class Physical:
             undone.callback(self._end)
             with spent(STARTING):
                 self._room.start_on(self._path(name), self._overrides(target), recovering=target is not None)
-                database = self._seen()
+                database = self.primary.on(self._room)
                 undone.callback(database.close)
                 self._wait_until_promoted(database)
             yield Restored(database, time.monotonic() - began)
@@ -137,11 +137,6 @@ class Physical:
             return ""
         take = TAKE.format(archive=shlex.quote(self._path(ARCHIVE)))
         return assignments({"restore_command": take, "recovery_target_action": "promote", **target})
-
-    def _seen(self) -> Database:
-        """The same account and data, seen past every proxy on the restored server."""
-        room = self._room
-        return replace(self.primary, endpoint=room.endpoint, server=room, proxied=None, inside=None, _kept={})
 
     def _wait_until_promoted(self, database: Database) -> None:
         """It accepts connections before it has recovered, and may yet end instead."""

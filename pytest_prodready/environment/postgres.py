@@ -230,7 +230,7 @@ class PostgresServer:
         """Where a service that runs beside it reaches it, past every proxy."""
         return self.endpoint
 
-    def admin_url(self, database: str, *, inside: bool = False) -> str:
+    def admin_url(self, database: str) -> str:
         """The superuser's URL, by the Unix socket: the network's way is not open to it."""
         where = urlencode({"host": str(self._layout.socket), "port": self._layout.port})
         return f"postgresql://{SUPERUSER}:{self.admin_password}@/{quote(database, safe='')}?{where}"

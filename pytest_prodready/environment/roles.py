@@ -93,8 +93,8 @@ class PostgresRole(Server, Protocol):
     def inside(self) -> Endpoint:
         """Where a service that runs beside it reaches it, past every proxy."""
 
-    def admin_url(self, database: str, *, inside: bool = False) -> str:
-        """The superuser's URL past every proxy, for a program of this machine or one that runs beside it."""
+    def admin_url(self, database: str) -> str:
+        """The superuser's URL past every proxy, for a program of this machine."""
 
     def followed_by(self, name: str) -> str:
         """The primary_conninfo of a server of the same run that follows this one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import psycopg
@@ -48,10 +48,7 @@ class Standby:
         self.promoted = False
         self._proxy = proxy
         self._dismissed = False
-        # The same account and data, seen past every proxy on the standby's own server.
-        self.database = replace(
-            primary, endpoint=server.endpoint, server=server, proxied=None, inside=None, _kept={}
-        )
+        self.database = primary.on(server)
 
     @property
     def endpoint(self) -> Endpoint:

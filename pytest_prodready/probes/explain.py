@@ -19,6 +19,7 @@ from pytest_prodready.probes.capture import Capture, Window
 from pytest_prodready.probes.explain_terms import Connection, terms
 from pytest_prodready.probes.explaining import with_plans
 from pytest_prodready.probes.health import wait_until
+from pytest_prodready.probes.migration_state import of_the_tool
 from pytest_prodready.probes.plans import Plans
 from pytest_prodready.probes.proposals import proposals
 from pytest_prodready.probes.repeats import repeats
@@ -45,6 +46,8 @@ def plans(environment: Environment, settings: Settings, progress: Progress) -> P
     with environment.copy() as beside:
         with beside.database.superuser() as connection:
             origin = _fill(environment, beside, settings, connection, progress)
+            if settings.explain.statistics is None and not _has_rows(connection, settings):
+                return Plans(server=database.version, doubt=f"every table is empty: the data is {origin}")
             found = replace(_captured(environment, beside, settings, connection, progress), origin=origin)
             if settings.explain.seed is not None or settings.explain.rows:
                 found = _explained(found, beside.database, settings, connection, progress)
@@ -71,6 +74,12 @@ def _fill(
     progress("vacuuming and analysing the copy")
     connection.execute("VACUUM (ANALYZE)")
     return ", ".join(words)
+
+
+def _has_rows(connection: Connection, settings: Settings) -> bool:
+    """Whether any table but the migration tool's own has rows: without them every plan is a good one."""
+    sizes = table_sizes(connection, {})
+    return any(each.rows and not of_the_tool(each.name, settings.migration) for each in sizes)
 
 
 def _captured(

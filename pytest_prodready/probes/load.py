@@ -54,7 +54,7 @@ class Stage:
     checked: int = 0  # good ones whose content is known: `contains`, or a write read back
     shaped: int = 0  # good ones of which is known what they look like at rest
     failed: tuple[Kind, ...] = ()  # other statuses, and no answer
-    server_errors: int = 0  # of these: status 500 and above
+    server_errors: int = 0  # of these: status 500 and above, but 503: so a service says that it is busy
     wrong: tuple[Kind, ...] = ()  # the declared status with wrong content
     hidden: tuple[Kind, ...] = ()  # the declared status, and yet an error
     busy: int = 0  # had to wait until one of the generator's users was free

@@ -148,7 +148,7 @@ def firm(seen: Load, limits: LoadSettings) -> bool:
 
 
 def too_many_errors(stage: Stage, limits: LoadSettings) -> bool:
-    """Whether the service itself told more errors (5xx) in a stage than may be."""
+    """Whether the service itself told more errors (5xx, but 503) in a stage than may be."""
     return stage.server_errors > max(1, limits.failures * stage.due)
 
 

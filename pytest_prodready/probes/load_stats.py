@@ -24,6 +24,7 @@ RESAMPLES = 200
 CONFIDENCE = 0.9
 SHARES = (0.5, 0.95, 0.99)
 GRACE_S = 1.0  # at most a tenth of the stage; an answer so long after its end is still one of that stage
+BUSY = 503  # what a service that is short of a processor rightly says when it has no room left
 SILENT = (NO_ANSWER, NEVER_SENT)
 
 
@@ -93,7 +94,7 @@ class Digest:
             checked=sum(self.plan.asks[each.ask].content_known for each in good),
             shaped=sum(self.plan.asks[each.ask].shape is not None for each in good),
             failed=self._kinds(found, WRONG_STATUS, NO_ANSWER, NEVER_SENT),
-            server_errors=sum(each.verdict == WRONG_STATUS and each.status >= 500 for each in found),
+            server_errors=sum(each.verdict == WRONG_STATUS and _is_error(each.status) for each in found),
             wrong=self._kinds(found, WRONG_CONTENT),
             hidden=self._kinds(found, HIDDEN_ERROR),
             busy=sum(each.busy for each in found),
@@ -173,6 +174,11 @@ def _grace(found: Sequence[Sample], at_s: float, seconds: float) -> float:
     early = sorted(e.ended_s - e.intended_s for e in found if e.intended_s < at_s + seconds / 3)
     usual = min(percentile(early, 0.95), seconds / 2) if early else 0.0
     return max(min(GRACE_S, seconds / 10), 1.1 * usual)
+
+
+def _is_error(status: int) -> bool:
+    """Whether that says of itself that something is wrong, and not just that too many came."""
+    return status >= 500 and status != BUSY
 
 
 def _without_answer(sample: Sample, errors: Sequence[str]) -> bool:

@@ -192,7 +192,7 @@ def test_times_count_from_the_intended_start() -> None:
         due = number / 10
         digest.add(Sample(number, 0, 0, due, due + 0.2, due + 0.2 + chance.random() / 100, 200, 0, -1, 1, -1))
     digest.add(Sample(8, 0, 0, 0.8, 0.8, 5.8, 0, 2, 0, 0, -1))
-    digest.add(Sample(9, 0, 0, 0.9, 0.9, 0.91, 503, 1, -1, 0, -1))
+    digest.add(Sample(9, 0, 0, 0.9, 0.9, 0.91, 500, 1, -1, 0, -1))
     seen = digest.stage(0)
     assert (seen.due, seen.good, seen.failures, seen.server_errors, seen.busy) == (10, 8, 2, 1, 8)
     assert seen.in_time == 9
@@ -203,6 +203,14 @@ def test_times_count_from_the_intended_start() -> None:
     assert seen.service.p50.ms < 15
     (first,) = digest.seconds()
     assert (first.due, first.good, first.failed, first.slow) == (10, 8, 2, 8)
+
+
+def test_a_service_that_says_it_is_busy_tells_no_error() -> None:
+    """A 503 is a failed request, for want of a processor perhaps; a 500 or 502 is an error in any case."""
+    digest = Digest(Plan((Stage("1x", "", 10, 1),), (LIST,), 1, 5.0, 0.5, "t"), {"1x": 1.0}, 0.1)
+    for number, status in enumerate((500, 502, 503, 503, 429)):
+        digest.add(Sample(number, 0, 0, 0.1, 0.1, 0.2, status, WRONG_STATUS, -1, 0, -1))
+    assert (digest.stage(0).failures, digest.stage(0).server_errors) == (5, 2)
 
 
 def test_what_could_be_checked_is_counted() -> None:

@@ -138,10 +138,9 @@ class PostgresContainer(ContainerServer):
         """Where a service that runs beside it reaches it, past every proxy."""
         return Endpoint(self._box.alias, PORT)
 
-    def admin_url(self, database: str, *, inside: bool = False) -> str:
-        """The superuser's URL past every proxy, for a program of this machine or one that runs beside it."""
-        where = self.inside if inside else self.endpoint
-        return f"postgresql://{SUPERUSER}:{self.admin_password}@{where}/{quote(database, safe='')}"
+    def admin_url(self, database: str) -> str:
+        """The superuser's URL past every proxy, for a program of this machine."""
+        return f"postgresql://{SUPERUSER}:{self.admin_password}@{self.endpoint}/{quote(database, safe='')}"
 
     def followed_by(self, name: str) -> str:
         """The primary_conninfo of a server of the same run that follows this one."""
