@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,7 @@ from pytest_prodready.generator import messages
 from pytest_prodready.generator.messages import Said
 from pytest_prodready.generator.stream import Writer
 
-POLL_S = 0.02
+POLL_S = 0.002
 READY_WITHIN_S = 30.0
 ROUNDS = 20  # of questions for the time; the one that was answered soonest counts
 ANSWER_WITHIN_S = 0.5
@@ -76,7 +76,7 @@ class Master:
             *lines, read = (read + part).split(b"\n")
             for line in lines:
                 if line == b"over":
-                    self.end("the gate has ended the run")
+                    self.end("the gate has ended the run", well=True)
                     return 0
                 if line == b"end climb":
                     self._end_climb()
@@ -94,9 +94,9 @@ class Master:
             for each in [each for each in self._workers.values() if each.heard_at < silent]:
                 self._lose(each, f"was silent for {messages.WORKER_LOST_S:g} s")
 
-    def end(self, why: str) -> None:
+    def end(self, why: str, *, well: bool = False) -> None:
         """Send everybody home."""
-        self._say_all(messages.OVER, {"why": why})
+        self._say_all(messages.OVER, {"why": why, "status": 0 if well else 1})
         gevent.sleep(HEARD_S)
 
     def _lose(self, worker: Known, why: str) -> None:
@@ -110,30 +110,24 @@ class Master:
 
     def _carry_out(self, plan: str) -> None:
         """Hand out the slices, and name the start when everybody is ready."""
-        for number, worker in enumerate(self._workers.values()):
+        workers = list(self._workers.values())
+        for number, worker in enumerate(workers):
             worker.number, worker.ready, worker.problem = number, False, ""
             said = {"plan": plan, "number": number, "workers": self._wanted}
             self._say(worker, messages.PLAN, said)
-        told = _within(READY_WITHIN_S, lambda: all(w.ready or w.problem for w in self._workers.values()))
-        for worker in self._workers.values():
+        told = _within(READY_WITHIN_S, lambda: all(each.ready or each.problem for each in workers))
+        for worker in workers:
             if worker.problem or not told:
                 self._tell("unready", worker.problem or "not every worker was ready in time")
                 return
-        self._ask_the_time()
-        began = time.monotonic() + LEAD_S + max(worker.way_s for worker in self._workers.values())
-        for worker in self._workers.values():
+        _ask_the_time(workers, self._say)
+        began = time.monotonic() + LEAD_S + max(worker.way_s for worker in workers)
+        for worker in workers:
             known_to_ms = round(500 * worker.way_s, 3)
             self._tell("clock", {"worker": worker.number, "known_to_ms": known_to_ms})
             self._say(worker, messages.BEGIN, {"at": began + worker.offset_s})
         self._began = began
         self._tell("start", began)
-
-    def _ask_the_time(self) -> None:
-        for number in range(ROUNDS):
-            for worker in self._workers.values():
-                worker.asked = {number: time.monotonic()}
-                self._say(worker, messages.CLOCK, {"number": number})
-            _within(ANSWER_WITHIN_S, lambda: not any(worker.asked for worker in self._workers.values()))
 
     def _end_climb(self) -> None:
         if self._began is not None:
@@ -151,7 +145,7 @@ class Master:
             self._tell("came", host)
             return
         self._tell("refused", f"{host}: {why}")
-        self._runner.send_message(messages.OVER, {"why": why}, msg.node_id)
+        self._runner.send_message(messages.OVER, {"why": why, "status": 1}, msg.node_id)
 
     def _ready(self, msg: Any, **_: Any) -> None:
         if worker := self._of(msg):
@@ -204,8 +198,17 @@ def serve(host: str, port: int, workers: int, writer: Writer) -> int:
     return master.obey()
 
 
+def _ask_the_time(workers: Sequence[Known], say: Callable[[Known, str, Said], None]) -> None:
+    """Again and again, until the answers have told how their clocks differ from ours."""
+    for number in range(ROUNDS):
+        for worker in workers:
+            worker.asked = {number: time.monotonic()}
+            say(worker, messages.CLOCK, {"number": number})
+        _within(ANSWER_WITHIN_S, lambda: not any(worker.asked for worker in workers))
+
+
 def _within(seconds: float, happened: Callable[[], bool]) -> bool:
     end = time.monotonic() + seconds
     while not happened() and time.monotonic() < end:
-        gevent.sleep(POLL_S / 10)
+        gevent.sleep(POLL_S)
     return happened()

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import itertools
 import random
+from bisect import bisect
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pytest_prodready.generator.plan import Ask, Plan, Stage
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """One request of the schedule; times in seconds since the schedule began."""
 
     number: int
@@ -87,13 +88,12 @@ class Schedule:
 
     def _all(self) -> Iterator[Slot]:
         before, writes = 0, self.slice.number
-        mix = [n for n, _ in enumerate(self.plan.asks)]
         weights = list(itertools.accumulate(ask.weight for ask in self.plan.asks))
         for index, stage in enumerate(self.plan.stages):
             for step in range(self.slice.first(before), stage.planned, self.slice.of):
                 if self._left_out(stage):
                     break
-                ask = self._random.choices(mix, cum_weights=weights)[0]
+                ask = bisect(weights, self._random.random() * weights[-1])
                 number = before + step
                 write = self.plan.asks[ask].kind == "create" and not stage.null
                 token = f"{self.plan.prefix}{writes:05d}" if write else f"prodready{self.plan.seed}y{number}"

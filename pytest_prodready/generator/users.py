@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import select
 from dataclasses import dataclass
+from http.cookiejar import CookieJar
 from typing import Any, ClassVar
 
 from locust import FastHttpUser, task  # first: it prepares what everything after it imports
 from locust.contrib.fasthttp import LocustBadStatusCode
 from locust.env import Environment
+from locust.event import EventHook
 from locust.exception import StopUser
+from locust.runners import LocalRunner
 
 # isort: split
 import gevent
+from gevent.monkey import get_original
 from geventhttpclient.client import HTTPClientPool
 
 from pytest_prodready.generator import answers
@@ -24,7 +29,7 @@ from pytest_prodready.generator.stream import Sample, Writer
 NOTHING_SENT = "no user was free before its deadline"
 
 
-@dataclass
+@dataclass(slots=True)
 class Turn:
     """One request under way, and what is known of it so far."""
 
@@ -41,9 +46,9 @@ class Turn:
             number=self.slot.number,
             stage=self.slot.stage,
             ask=self.ask,
-            intended_s=round(self.slot.at_s, 6),
-            started_s=round(self.started_s, 6),
-            ended_s=round(ended_s, 6),
+            intended_s=self.slot.at_s,
+            started_s=self.started_s,
+            ended_s=ended_s,
             status=status,
             verdict=self.verdict,
             error=writer.error(self.why) if self.why else -1,
@@ -55,11 +60,50 @@ class Turn:
 class SentOnce(HTTPClientPool):
     """The connections that all users share; the client would send again what was reset, and hide that."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._poll = get_original("select", "poll")()
+        self._known: dict[tuple[str, str], Any] = {}
+
     def get_client(self, url: Any) -> Any:
         """The client of a server."""
-        client = super().get_client(url)
-        client._connection_pool.size = -1  # it tries once more than this, and that is all it is used for
+        where = url.scheme, url.netloc
+        if where not in self._known:
+            self._known[where] = self._made(url)
+        return self._known[where]
+
+    def _made(self, url: Any) -> Any:
+        client: Any = super().get_client(url)
+        connections = client._connection_pool
+        connections.size = -1  # it tries once more than this, and that is all it is used for
+        connections._is_socket_alive = self._is_open
         return client
+
+    def _is_open(self, connection: Any) -> bool:
+        """Whether nothing has come on an idle connection, such as its end.
+
+        The client's own way to see that lets all other users go first, and knows no more than 1024 files.
+        """
+        if connection.fileno() < 0:
+            return False
+        self._poll.register(connection.fileno(), select.POLLIN)
+        came = self._poll.poll(0)
+        self._poll.unregister(connection.fileno())
+        return not came
+
+
+class Cookies(CookieJar):
+    """A user's cookies, which cost time only where there are any."""
+
+    def add_cookie_header(self, request: Any) -> None:
+        """Send what was set."""
+        if len(self._cookies):  # type: ignore[attr-defined]
+            super().add_cookie_header(request)
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        """Keep what is set."""
+        if "set-cookie" in response.headers:
+            super().extract_cookies(response, request)
 
 
 class Sender(FastHttpUser):
@@ -70,6 +114,10 @@ class Sender(FastHttpUser):
     host = "http://127.0.0.1"  # each stage has its own
     crew: ClassVar[Crew]
     writer: ClassVar[Writer]
+
+    def on_start(self) -> None:
+        """Come without cookies."""
+        self.client.client.cookiejar = self.client.cookiejar = Cookies()
 
     @task
     def take_turns(self) -> None:
@@ -94,24 +142,11 @@ class Sender(FastHttpUser):
         number, ask, token = self._asked(slot)
         turn = Turn(slot, number, started, waited)
         try:
-            with gevent.Timeout(left), self._request(turn, ask, token) as response:
-                self._judge(response, ask, token, turn)
+            with gevent.Timeout(left):
+                self._request(turn, ask, token)
         except (Exception, gevent.Timeout) as failure:  # an answer that can't be read is none
             turn.verdict, turn.why = answers.NO_ANSWER, _named(failure)
             self.writer.sample(turn.sample(self.writer, self.crew.now_s))
-
-    def _judge(self, response: Any, ask: Ask, token: str, turn: Turn) -> None:
-        failure = response.request_meta["exception"]
-        if failure is not None and not isinstance(failure, LocustBadStatusCode):
-            turn.verdict, turn.why = answers.NO_ANSWER, _named(failure)
-        elif not self.crew.schedule.plan.stages[turn.slot.stage].null:
-            turn.verdict = answers.judged(ask, response.status_code, response.content or b"", token)
-        if turn.verdict != answers.RIGHT:
-            response.failure(str(turn.verdict))
-            return
-        response.success()
-        if turn.slot.write >= 0:
-            self.crew.schedule.writes.acknowledged(token, self.crew.now_s)
 
     def _asked(self, slot: Slot) -> tuple[int, Ask, str]:
         """What to ask for; a write can only be read back once there is one."""
@@ -124,43 +159,61 @@ class Sender(FastHttpUser):
         other = schedule.instead_of(ask)
         return other, schedule.plan.asks[other], slot.token
 
-    def _request(self, turn: Turn, ask: Ask, token: str) -> Any:
+    def _request(self, turn: Turn, ask: Ask, token: str) -> None:
         url = self.crew.schedule.plan.stages[turn.slot.stage].url
         body = None if ask.json is None else json.dumps(ask.json).replace("{token}", token)
         headers = {name: value.replace("{token}", token) for name, value in ask.headers.items()}
         if body is not None and "content-type" not in {name.lower() for name in headers}:
             headers["Content-Type"] = "application/json"
-        return self.client.request(
+        self.client.request(
             ask.method,
             url + ask.path.replace("{token}", token),
             name=ask.label,
             data=body,
             headers=headers,
             allow_redirects=False,
-            catch_response=True,
-            context={"turn": turn},
+            context={"turn": turn, "token": token},
         )
 
 
-def environment(plan: Plan, crew: Crew, writer: Writer) -> Environment:
-    """Locust with our users and our listener."""
+class Answered(EventHook):
+    """What Locust fires for each answer: it is judged and written down, and nothing else is made of it.
+
+    Locust's own statistics, which nobody reads here, would cost more than all that is ours.
+    """
+
+    def __init__(self, crew: Crew, writer: Writer) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._crew, self._writer = crew, writer
+
+    def fire(self, *, reverse: bool = False, **told: Any) -> None:
+        """One answer, or why there was none; what is raised here is its user's to catch."""
+        turn, token, failure = told["context"]["turn"], told["context"]["token"], told["exception"]
+        schedule, response = self._crew.schedule, told["response"]
+        ended_s, status = turn.started_s + told["response_time"] / 1000, response.status_code
+        if failure is not None and not isinstance(failure, LocustBadStatusCode):
+            turn.verdict, turn.why, status = answers.NO_ANSWER, _named(failure), 0
+        elif not schedule.plan.stages[turn.slot.stage].null:
+            ask = schedule.plan.asks[turn.ask]
+            turn.verdict = answers.judged(ask, status, response.content or b"", token)
+        if turn.slot.write >= 0 and turn.verdict == answers.RIGHT:
+            schedule.writes.acknowledged(token, self._crew.now_s)
+        self._writer.sample(turn.sample(self._writer, ended_s, status))
+
+
+def runner_for(plan: Plan, crew: Crew, writer: Writer) -> LocalRunner:
+    """Locust with our users, whose answers we alone hear of."""
     pool = SentOnce(
         concurrency=plan.users,
         connection_timeout=plan.deadline_s,
-        network_timeout=plan.deadline_s,
+        network_timeout=None,  # each request has a deadline of its own
         ssl_context_factory=gevent.ssl.create_default_context,
     )
     user = type("ScheduledUser", (Sender,), {"crew": crew, "writer": writer, "client_pool": pool})
     made = Environment(user_classes=[user])
-
-    def written(*, response: Any, response_time: float, context: Any, **_: Any) -> None:
-        turn: Turn = context["turn"]
-        ended_s = turn.started_s + response_time / 1000
-        status = 0 if turn.verdict == answers.NO_ANSWER else response.status_code
-        writer.sample(turn.sample(writer, ended_s, status))
-
-    made.events.request.add_listener(written)  # type: ignore[no-untyped-call]
-    return made
+    runner = made.create_local_runner()
+    made.events.request = Answered(crew, writer)  # after the runner, which listens for its statistics
+    return runner
 
 
 def _named(failure: Any) -> str:

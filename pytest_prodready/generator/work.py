@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from pytest_prodready.generator.users import environment  # first: it prepares what everything else imports
+from pytest_prodready.generator.users import runner_for  # first: it prepares what everything else imports
 
 # isort: split
 import gevent
@@ -29,7 +29,7 @@ def soon() -> float:
 
 def work(plan: Plan, crew: Crew, writer: Writer, begin: Callable[[], float] = soon) -> None:
     """Carry out one plan; `begin` is asked for the moment of its start when all users are there."""
-    runner = environment(plan, crew, writer).create_local_runner()
+    runner = runner_for(plan, crew, writer)
     runner.start(plan.users, spawn_rate=plan.users)
     while runner.user_count < plan.users:
         gevent.sleep(PROBE_S)

@@ -108,7 +108,7 @@ class Worker:
             case messages.END_CLIMB if self._crew is not None:
                 self._crew.schedule.end_climb(msg.data["at_s"])
             case messages.OVER:
-                _end(msg.data["why"], 0)
+                _end(msg.data["why"], msg.data["status"])
 
     def _live(self) -> None:
         """Say that we live, and see that the master does."""
@@ -122,6 +122,7 @@ def join(host: str, port: int, die_with_stdin: bool) -> int:
     """Work for the master at this address."""
     if die_with_stdin:
         gevent.spawn(_wait_for_the_end_of_stdin)
+    _print(f"looks for a gate at {host}:{port}")
     try:
         worker = Worker(host, port)
     except ConnectionError:

@@ -54,7 +54,7 @@ class Telling:
         self._out = run.folder / f"generator-{number}.samples"
         self._out.touch(mode=0o600)
         command = ["pytest_prodready.generator", "--out", str(self._out), *options]
-        self._process = spawned(run, command, self._log)
+        self._process = spawned(run, command, self._log, bufsize=0)  # or what it never read spoils the end
         self._read = self._out.open(encoding="utf-8")
         self._part = ""
 
@@ -85,7 +85,6 @@ class Telling:
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(line.encode() + b"\n")
-            self._process.stdin.flush()
         except BrokenPipeError:
             return  # it has died, which whoever waits for it will see
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -66,11 +66,12 @@ def load(
     if doubt := without_locust():
         return replace(nothing, lacking=doubt)
     scene = Scene(environment, traffic, settings, progress)
-    try:
-        with gathered(environment.run, generators, progress) as workers:
-            seen = _tried(scene, workers)
-    except ServerError as failure:
-        return replace(nothing, doubt=failure.message)
+    with ExitStack() as held:
+        try:
+            workers = held.enter_context(gathered(environment.run, generators, progress))
+        except ServerError as failure:
+            return replace(nothing, doubt=failure.message)
+        seen = _tried(scene, workers)
     if has_ended(scene):
         renew(scene)
     return seen
@@ -111,9 +112,9 @@ def _once(scene: Scene, workers: Workers | None) -> Load:
             except ProdreadyError as failure:
                 return Load(limits.expected_rps or 0.0, limits.multiplier, doubt=failure.message)
         left = _left(watch)
+    topology = Topology() if workers is None else workers.topology
     rise = risen(before, counters(environment))
     stages, seconds = run.stages(rise), run.seconds()
-    topology = Topology() if workers is None else workers.topology
     found = Load(
         expected_rps=limits.expected_rps or 0.0,
         multiplier=limits.multiplier,

@@ -113,7 +113,7 @@ class Digest:
         for each in self.samples[number]:
             found[each.number % slices].append(each)
         end = _end(self.samples[number], self.plan.stages[number].rate)
-        return round(min(_in_time(each, end) / len(each) if each else 0.0 for each in found), 4)
+        return round(min(_in_time(each, end) / len(each) for each in found if each), 4)
 
     def seconds(self) -> tuple[Second, ...]:
         """Each second of the run, by when requests were due."""

@@ -153,8 +153,8 @@ class Workers:
         for told in self._master.told():
             self._note(told)
             yield from self._slices.merged(told)
-        for number, process in enumerate(self._ours):
-            if process.poll() is not None and number not in self._slices.done:
+        for process in self._ours:
+            if process.poll() is not None and len(self._slices.done) < self._wanted.count:
                 raise WorkerLost(f"a worker on this machine ended with status {process.returncode}")
 
     def end_climb(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.environment.leftovers import of_run
+from pytest_prodready.environment.runs import Run
 from pytest_prodready.generators import ONE, Generators
 from pytest_prodready.probes.load import Load
 from pytest_prodready.probes.load_run import load
@@ -32,6 +33,15 @@ SHORT = {
     "deadline_s": 3,
     "settle_s": 0.2,
 }
+
+
+@pytest.fixture
+def run() -> Iterator[Run]:
+    """A run's folder, in which nothing runs any more at the end."""
+    made = Run.open()
+    yield made
+    assert of_run(made.folder) == []
+    made.close()
 
 
 @dataclass(frozen=True)

@@ -42,14 +42,6 @@ with null_server(run) as url:
 """
 
 
-@pytest.fixture
-def run() -> Iterator[Run]:
-    """A run's folder."""
-    made = Run.open()
-    yield made
-    made.close()
-
-
 def sent(run: Run, plan: Plan) -> tuple[list[Sample], Digest]:
     """All samples of a plan, when it is over."""
     samples: list[Sample] = []

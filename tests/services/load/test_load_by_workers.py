@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import psutil
+import pytest
 
 from pytest_prodready.checks import load as check
 from pytest_prodready.checks import load_truth
@@ -45,11 +46,12 @@ def test_lost_writes_are_counted_over_all(loads: Loads) -> None:
     assert "are not there" in finding.summary
 
 
-def test_a_killed_process_leaves_no_verdict(loads: Loads) -> None:
-    """One of two is killed at the peak: nothing passes or fails, what was known is told, and all is ended."""
+@pytest.mark.parametrize(("when", "where"), [("load: 5x", "in stage 5x"), ("steady state", "its start")])
+def test_a_killed_process_leaves_no_verdict(loads: Loads, when: str, where: str) -> None:
+    """One of two is killed: nothing passes or fails, what was known is told, and all is ended."""
 
     def kill(words: str, environment: Environment) -> None:
-        if "load: 5x" in words:
+        if when in words:
             for process in of_run(environment.run.folder):
                 with suppress(psutil.Error):
                     if "--worker" in process.cmdline():
@@ -59,8 +61,8 @@ def test_a_killed_process_leaves_no_verdict(loads: Loads) -> None:
     loaded = loads("well", TWO, kill)
     finding = check.stays_up(loaded.seen, loaded.settings.load)
     assert finding.verdict is Verdict.INCONCLUSIVE
-    assert "in stage 5x" in finding.summary
+    assert where in finding.summary
     assert "ended with status -9" in finding.summary or "was silent" in finding.summary
-    assert loaded.seen.usual is not None
+    assert (loaded.seen.usual is not None) == (when == "load: 5x")
     assert loaded.seen.attempts == 1
     assert loaded.left == ()

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import psutil
 import pytest
 
-from pytest_prodready.environment.leftovers import of_run
 from pytest_prodready.environment.runs import Run, sweep
 from pytest_prodready.environment.waiting import comes_true
 from pytest_prodready.errors import ServerError
@@ -43,15 +43,6 @@ with null_server(run) as url, gathered(run, Generators(workers=2), lambda _: Non
         print(run.folder, flush=True)
         time.sleep(300)
 """
-
-
-@pytest.fixture
-def run() -> Iterator[Run]:
-    """A run's folder."""
-    made = Run.open()
-    yield made
-    assert of_run(made.folder) == []
-    made.close()
 
 
 def plan_for(*stages: Stage) -> Plan:
@@ -158,6 +149,78 @@ def test_workers_die_with_their_gate() -> None:
     gate.stdout.close()
     assert comes_true(lambda: not any(each.is_running() for each in gone), 15)
     sweep()  # what the dead gate left in its folder
+
+
+@contextmanager
+def joining(port: int, before: str = "pass") -> Iterator[subprocess.Popen[str]]:
+    """A worker by its command, as on another host; something may be done before it looks for its gate."""
+    main = f"from pytest_prodready.generator.__main__ import main; {before}; sys.exit(main())"
+    arguments = ["--worker", "--master-port", str(port)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"import sys; {main}", *arguments], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_no_more_come_than_are_wanted(run: Run) -> None:
+    """A worker that came before the gate is waited for; a second is sent home, and told why."""
+    port = run.ports.reserve()
+    with joining(port) as first, ExitStack() as later:
+        with gathered(run, Generators(expected=1, port=port), lambda _: None) as workers:
+            assert workers is not None
+            second = later.enter_context(joining(port))
+            said, _ = second.communicate(timeout=ENDS_WITHIN_S)
+            assert second.returncode == 1
+            assert "1 other workers have come already" in said
+            plan = Plan((Stage("self-test", "", 50, 0.5, null=True),), ASKS, 20, 3.0, 0.2, "t")
+            with carried_out(run, plan, workers):
+                assert len(samples_of(all_of(workers, workers.began()[1]))) == 25
+        said, _ = first.communicate(timeout=ENDS_WITHIN_S)
+        assert first.returncode == 0
+        assert "ends: the gate has ended the run" in said
+    run.ports.release(port)
+
+
+def test_another_version_is_refused(run: Run) -> None:
+    """A worker whose plans may be others than the gate's takes no part."""
+    port = run.ports.reserve()
+    other = "from pytest_prodready.generator import messages; messages.ours = lambda: '0.0.1'"
+    with joining(port, other) as worker:
+        with pytest.raises(ServerError, match="0 of 1 workers"):  # noqa: SIM117 (it is what raises)
+            with gathered(run, Generators(expected=1, port=port, wait_s=5), lambda _: None):
+                pass
+        said, _ = worker.communicate(timeout=ENDS_WITHIN_S)
+        assert worker.returncode == 1
+        assert "this worker is of version 0.0.1" in said
+    run.ports.release(port)
+
+
+def test_a_worker_does_not_outlive_its_gate(run: Run) -> None:
+    """Another host's worker hears nothing of a gate that was killed, and ends."""
+    port = run.ports.reserve()
+    with joining(port) as worker, suppress(ServerError):
+        with gathered(run, Generators(expected=1, port=port), lambda _: None) as workers:
+            assert workers is not None
+            os.kill(workers.pids[0], signal.SIGKILL)
+            said, _ = worker.communicate(timeout=ENDS_WITHIN_S)
+        assert worker.returncode == 1
+        assert "was silent for 5 s" in said
+    run.ports.release(port)
+
+
+def test_a_taken_port_is_named(run: Run) -> None:
+    """Where somebody else listens already, the error says where, and what to do."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ServerError) as failure:  # noqa: SIM117 (it is what raises)
+            with gathered(run, Generators(expected=1, port=port), lambda _: None):
+                pass
+    assert f"127.0.0.1:{port}" in failure.value.message
+    assert "--prodready-load-bind-port" in failure.value.message
 
 
 def test_who_does_not_come_is_not_waited_for_for_ever(run: Run) -> None:
