@@ -39,7 +39,7 @@ from pytest_prodready.probes.load_limits import FAILURES, Counted, doubts, firm,
 from pytest_prodready.probes.load_plan import mix, multiples, plan, shapes
 from pytest_prodready.probes.load_stats import Digest, percentile
 from pytest_prodready.probes.load_watch import Watch, counters, risen
-from pytest_prodready.probes.load_workers import WorkerLost, Workers, carried_out, gathered
+from pytest_prodready.probes.load_workers import WorkerLost, Workers, carried_out, gathered, given_up
 from pytest_prodready.probes.traffic import Traffic
 from pytest_prodready.settings import LoadSettings, Settings
 
@@ -104,7 +104,8 @@ def _once(scene: Scene, workers: Workers | None) -> Load:
     with null_server(environment.run) if workers is None else nullcontext("") as null, watch.watching():
         made = plan(settings, scene.traffic.base_url, null, seen_at_rest)
         with carried_out(environment.run, made, workers) as generator:
-            run = _Run(scene, made, generator, watch)
+            elsewhere = workers is not None and workers.elsewhere
+            run = _Run(scene, made, generator, watch, elsewhere)
             try:
                 run.follow()
             except WorkerLost as failure:
@@ -142,20 +143,7 @@ def _once(scene: Scene, workers: Workers | None) -> Load:
         workers=() if workers is None else with_figures(workers.each, run.healths),
     )
     found = replace(found, ledger=_ledger(scene, run), knee=knee(found.climb))
-    return replace(found, doubt=_half(found, lost)) if lost else found
-
-
-def _half(seen: Load, lost: str) -> str:
-    """That a load was given up, and what was known of it by then."""
-    due, answered = (sum(getattr(each, name) for each in seen.climb) for name in ("due", "answered"))
-    at_s = max((each.at_s for each in seen.seconds), default=0.0)
-    last = seen.stages[-1] if seen.stages else None
-    p95 = f", p95 {last.response.p95.ms:.0f} ms at last" if last is not None and last.response else ""
-    where = f"{at_s:.0f} s after its start, in stage {last.name}" if last is not None else "at its start"
-    return (
-        f"the load was given up {where}: {lost}; until then {answered} of {due} requests of the climb were"
-        f" answered{p95}"
-    )
+    return replace(found, doubt=given_up(found, lost)) if lost else found
 
 
 @dataclass
@@ -166,6 +154,7 @@ class _Run:
     plan: Plan
     generator: Generating
     watch: Watch
+    elsewhere: bool  # the generator is on hosts that aren't looked at
     ended: str = ""
     ended_in: str = ""
     ended_for: str = ""
@@ -212,7 +201,8 @@ class _Run:
     def stages(self, rise: Sequence[Counter]) -> tuple[Stage, ...]:
         """Each stage, with what the machine may have added where all are known that could have waited."""
         requests = sum(map(len, self.digest.samples))
-        return self.digest.stages(self.watch.disturbances if few_sessions(rise, requests) else ())
+        known = few_sessions(rise, requests) and not self.elsewhere
+        return self.digest.stages(self.watch.disturbances if known else ())
 
     def seconds(self) -> tuple[Second, ...]:
         """Each second of the run, with how service and machine fared in it."""

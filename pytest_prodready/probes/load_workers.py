@@ -13,7 +13,7 @@ from pytest_prodready.generator.plan import Plan
 from pytest_prodready.generator.stream import Sample
 from pytest_prodready.generators import LOOPBACK, Generators
 from pytest_prodready.probes.health import wait_until
-from pytest_prodready.probes.load import Topology, Worker
+from pytest_prodready.probes.load import Load, Topology, Worker
 from pytest_prodready.probes.load_generator import (
     ENDED_WITHIN_S,
     READY_WITHIN_S,
@@ -104,6 +104,11 @@ class Workers:
     def pids(self) -> tuple[int, ...]:
         """The processes of ours."""
         return (self._master.pid, *(each.pid for each in self._ours))
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether they are on hosts of others."""
+        return bool(self._wanted.expected)
 
     @property
     def topology(self) -> Topology:
@@ -223,6 +228,19 @@ class Workers:
             if self._wanted.expected
             else None,
         )
+
+
+def given_up(seen: Load, lost: str) -> str:
+    """That a load was given up, and what was known of it by then."""
+    due, answered = (sum(getattr(each, name) for each in seen.climb) for name in ("due", "answered"))
+    at_s = max((each.at_s for each in seen.seconds), default=0.0)
+    last = seen.stages[-1] if seen.stages else None
+    p95 = f", p95 {last.response.p95.ms:.0f} ms at last" if last is not None and last.response else ""
+    where = f"{at_s:.0f} s after its start, in stage {last.name}" if last is not None else "at its start"
+    return (
+        f"the load was given up {where}: {lost}; until then {answered} of {due} requests of the climb were"
+        f" answered{p95}"
+    )
 
 
 @contextmanager
