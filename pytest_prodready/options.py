@@ -40,6 +40,7 @@ class Options:
             (self.profile is not None, f"--prodready-profile={self.profile}"),
             (self.allow_destructive, "--prodready-allow-destructive"),
             (self.load_compare is not None, f"--prodready-load-compare={self.load_compare}"),
+            (self.load_save is not None, f"--prodready-load-save={self.load_save}"),
         ]
         return (*(text for differs, text in chosen if differs), *self.generators.as_arguments)
 

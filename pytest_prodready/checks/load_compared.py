@@ -83,7 +83,8 @@ def no_slower_than_before(seen: Load, limits: LoadSettings, earlier: Baseline) -
     """No stage takes much longer than in the earlier run; this one is kept where that was asked for."""
     finding = unmeasured(RULE, seen) or _compared(seen, limits, earlier)
     if earlier.unkept and finding.verdict is not Verdict.FAILED:
-        told = f"this run is not kept: {earlier.unkept}; {finding.summary}"
+        compared = f"; {finding.summary}" if earlier.found else ""
+        told = f"this run is not kept: {earlier.unkept}{compared}"
         return RULE.inconclusive(told, limit=finding.limit, change=ALONE)
     kept = f"this run is kept in {earlier.kept}; " if earlier.kept else ""
     return replace(finding, summary=kept + finding.summary)
