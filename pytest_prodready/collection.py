@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_prodready.catalogue import SUITES
+from pytest_prodready.selection import BENCHMARKS, benchmarks_wanted
 from pytest_prodready.suite import rule_of
 
 
@@ -17,8 +18,8 @@ class TargetFile(pytest.File):
     """A prodready.toml: one node for each suite."""
 
     def collect(self) -> Iterator[pytest.Collector]:
-        """Yield the suites in checklist order."""
-        for suite in SUITES:
+        """Yield the suites in checklist order, and the benchmarks where they were asked for."""
+        for suite in (*SUITES, *([BENCHMARKS] if benchmarks_wanted(self.config) else [])):
             yield SuiteModule.from_parent(self, path=self.path, name=suite, nodeid=f"{self.nodeid}::{suite}")
 
 

@@ -9,17 +9,24 @@ from typing import Any
 
 import pytest
 
+from pytest_prodready import benchmarks
 from pytest_prodready import session as gate
 from pytest_prodready.catalogue import SUITES
 from pytest_prodready.collection import TargetFile, in_target_file, without_twins
 from pytest_prodready.conclusion import CONCLUDED, STARTED, conclusion
 from pytest_prodready.errors import ProdreadyError
 from pytest_prodready.findings import Finding
-from pytest_prodready.fixtures import rules
+from pytest_prodready.fixtures import benchmark, rules
 from pytest_prodready.fixtures.session import TARGETS
 from pytest_prodready.names import FILE_NAME
 from pytest_prodready.reports.terminal import Word, verdict_word
-from pytest_prodready.selection import add_target, asked_for, named_paths, starts_servers
+from pytest_prodready.selection import (
+    add_target,
+    asked_for,
+    benchmarks_wanted,
+    named_paths,
+    starts_servers,
+)
 from pytest_prodready.stopwatch import MEASURING, Lap, spent
 from pytest_prodready.suite import rule_of
 from pytest_prodready.target import EnvironmentBroken
@@ -33,6 +40,9 @@ def pytest_configure(config: pytest.Config) -> None:
     for suite in SUITES:
         module = importlib.import_module(f"pytest_prodready.fixtures.{suite}")
         config.pluginmanager.register(module, f"prodready-{suite}")
+    if benchmarks_wanted(config):
+        config.pluginmanager.register(benchmark, "prodready-benchmark")
+        config.pluginmanager.register(benchmarks, "prodready-benchmarks")
     gate.configure(config)
     if asked_for(config.option.markexpr):
         add_target(config)

@@ -5,6 +5,7 @@ from __future__ import annotations
 FILE_NAME = "prodready.toml"
 VARIABLE_PREFIX = "PRODREADY_"
 RULE_MARK = "prodready_rule"
+BENCHMARK_MARK = "readiness_benchmark"
 FIXTURE_PREFIX = "prodready_"
 SETTINGS_FIXTURE = "prodready_settings"  # the one fixture that starts nothing
 SMALLEST_FILE = """\

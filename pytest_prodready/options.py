@@ -27,6 +27,8 @@ class Options:
     keep: bool = False
     allow_destructive: bool = False
     judge: Path | None = None
+    load_compare: Path | None = None
+    load_save: Path | None = None
     assignments: tuple[str, ...] = ()
     generators: Generators = ONE
 
@@ -37,6 +39,8 @@ class Options:
             (self.backend != "auto", f"--prodready-backend={self.backend}"),
             (self.profile is not None, f"--prodready-profile={self.profile}"),
             (self.allow_destructive, "--prodready-allow-destructive"),
+            (self.load_compare is not None, f"--prodready-load-compare={self.load_compare}"),
+            (self.load_save is not None, f"--prodready-load-save={self.load_save}"),
         ]
         return (*(text for differs, text in chosen if differs), *self.generators.as_arguments)
 
@@ -82,6 +86,18 @@ def add_options(parser: pytest.Parser) -> None:
         help="judge the measurements recorded in this run's folder again; no server is started",
     )
     group.addoption(
+        "--prodready-load-compare",
+        default=None,
+        metavar="FILE|RUN",
+        help="hold the load against an earlier run: a file of --prodready-load-save, or a run's folder",
+    )
+    group.addoption(
+        "--prodready-load-save",
+        default=None,
+        metavar="FILE",
+        help="keep the load's times in this file, to hold later runs against",
+    )
+    group.addoption(
         "--prodready-set",
         action="append",
         default=None,
@@ -111,6 +127,8 @@ def read_options(config: pytest.Config, variables: Mapping[str, str] | None = No
         keep=_flag(config, env, "keep"),
         allow_destructive=_flag(config, env, "allow_destructive"),
         judge=None if judge is None else _run_folder(judge, config),
+        load_compare=_path(config, env, "load_compare"),
+        load_save=_path(config, env, "load_save"),
         assignments=tuple(config.getoption("prodready_set") or ()),
         generators=generators.read_generators(config, env),
     )
@@ -131,6 +149,11 @@ def _found(config: pytest.Config, env: Mapping[str, str], name: str, ini: bool =
 def _text(config: pytest.Config, env: Mapping[str, str], name: str, ini: bool = True) -> str | None:
     value, _ = _found(config, env, name, ini)
     return None if value is None else str(value)
+
+
+def _path(config: pytest.Config, env: Mapping[str, str], name: str) -> Path | None:
+    value = _text(config, env, name, ini=False)
+    return None if value is None else Path(value)
 
 
 def _choice(config: pytest.Config, env: Mapping[str, str], name: str) -> str | None:

@@ -12,7 +12,7 @@ from pytest_prodready.environment.statistics_redacted import redact
 from pytest_prodready.errors import ProdreadyError
 from pytest_prodready.fixtures import public
 from pytest_prodready.in_process.marks import EXPLAIN_BUDGET, MAX_QUERIES
-from pytest_prodready.names import FILE_NAME, RULE_MARK
+from pytest_prodready.names import BENCHMARK_MARK, FILE_NAME, RULE_MARK
 from pytest_prodready.options import add_options
 from pytest_prodready.reports.rules import rules_text
 from pytest_prodready.selection import asked_for, named_paths, starts_servers
@@ -54,6 +54,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "readiness: a check of readiness for production (starts real servers)")
     for suite, about in SUITES.items():
         config.addinivalue_line("markers", f"{suite}: readiness of {about}")
+    config.addinivalue_line(
+        "markers", f"{BENCHMARK_MARK}: what a request and a checkout take (pytest-benchmark)"
+    )
     config.addinivalue_line("markers", f"{RULE_MARK}(id): the rule that a test proves")
     for marker, about in MARKERS.items():
         config.addinivalue_line("markers", f"{marker}: {about}")

@@ -70,11 +70,7 @@ class Record:
         path = self.folder / name
         if not self.folder.is_dir():
             self._begin()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        temporary.write_text(text)
-        temporary.replace(path)  # another worker may be writing the same measurement
-        return path
+        return replaced(path, text)  # another worker may be writing the same measurement
 
     def _begin(self) -> None:
         """Make the folder (several workers share one), keep it out of git, and forget the oldest runs."""
@@ -83,6 +79,23 @@ class Record:
         (runs.parent / ".gitignore").write_text("*\n")
         for old in sorted(path for path in runs.iterdir() if path.is_dir())[:-RUNS_KEPT]:
             shutil.rmtree(old, ignore_errors=True)
+
+
+def replaced(path: Path, text: str) -> Path:
+    """Write a file at once or not at all, with the folders that it lies in; returns its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+    return path
+
+
+def of_schema(text: str, schema: str) -> dict[str, Any]:
+    """The JSON object in a file that is kept beside prodready.toml; ValueError for another."""
+    data = json.loads(text)
+    if not isinstance(data, dict) or data.get("schema") != schema:
+        raise ValueError(f'it is not of the schema "{schema}"')
+    return data
 
 
 def as_data(measurement: Any) -> Any:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
 
 import pytest
 from _pytest.mark.expression import Expression  # pytest's own reading of -m; it has no public name
 
 from pytest_prodready.catalogue import SUITES
-from pytest_prodready.names import FILE_NAME, FIXTURE_PREFIX, SETTINGS_FIXTURE
+from pytest_prodready.names import BENCHMARK_MARK, FILE_NAME, FIXTURE_PREFIX, SETTINGS_FIXTURE
 from pytest_prodready.suite import rule_of
 
+BENCHMARKS = "benchmark"  # as a suite is named in a node id
 OTHER_NAMES_LIMIT = 8
 _WORDS = frozenset({"and", "or", "not", "True", "False", "None"})
 
@@ -23,6 +24,18 @@ def asked_for(mark_expression: str) -> bool:
 
     `readiness`, `ssl` and `readiness or not slow` do; `not readiness`, `not slow` and `not health` don't.
     """
+    return _turned(mark_expression, [{"readiness", suite} for suite in SUITES]) or benchmarks_asked_for(
+        mark_expression
+    )
+
+
+def benchmarks_asked_for(mark_expression: str) -> bool:
+    """Whether `-m` asks for the benchmarks, which is never done by asking for readiness."""
+    return _turned(mark_expression, [{BENCHMARK_MARK}])
+
+
+def _turned(mark_expression: str, ours: Sequence[Set[str]]) -> bool:
+    """Whether any of these sets of marks turns the expression from false to true."""
     if not mark_expression:
         return False
     try:
@@ -30,11 +43,11 @@ def asked_for(mark_expression: str) -> bool:
     except Exception:  # of a kind that depends on pytest's version, which tells the user itself
         return False
     names = set(re.findall(r"[A-Za-z_]\w*", mark_expression)) - _WORDS
-    others = sorted(names - {"readiness", *SUITES})[:OTHER_NAMES_LIMIT]
+    others = sorted(names - {"readiness", BENCHMARK_MARK, *SUITES})[:OTHER_NAMES_LIMIT]
     return any(
-        not _holds(expression, context) and _holds(expression, {*context, "readiness", suite})
+        not _holds(expression, context) and _holds(expression, {*context, *marks})
         for context in _subsets(others)
-        for suite in SUITES
+        for marks in ours
     )
 
 
@@ -84,6 +97,12 @@ def named_targets(config: pytest.Config) -> tuple[Path, ...]:
         for path in named_paths(config)
         if path.name == FILE_NAME or (path / FILE_NAME).is_file()
     )
+
+
+def benchmarks_wanted(config: pytest.Config) -> bool:
+    """Whether the benchmarks are asked for: by their mark, or by a node id that names one."""
+    named = any(argument.partition("::")[2].startswith(BENCHMARKS) for argument in config.args)
+    return named or benchmarks_asked_for(config.option.markexpr)
 
 
 def starts_servers(item: pytest.Item) -> bool:

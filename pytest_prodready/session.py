@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from pytest_prodready import benchmarks
 from pytest_prodready.conclusion import PROPERTY, in_kinds
 from pytest_prodready.configuration import load
 from pytest_prodready.environment import placeholders
@@ -19,14 +20,15 @@ from pytest_prodready.environment.recipe import check_command
 from pytest_prodready.environment.select import Choice, choose
 from pytest_prodready.errors import ConfigError, ProdreadyError
 from pytest_prodready.findings import Finding, Rule
+from pytest_prodready.fixtures import load_file
 from pytest_prodready.fixtures.session import TARGETS, Targets
-from pytest_prodready.names import FILE_NAME, SMALLEST_FILE
+from pytest_prodready.names import BENCHMARK_MARK, FILE_NAME, SMALLEST_FILE
 from pytest_prodready.options import Options, read_options
 from pytest_prodready.probes.load_locustfile import check_locustfile
 from pytest_prodready.records import Record, new_run_id
 from pytest_prodready.reports import collect, files, terminal
 from pytest_prodready.reports.status import StatusLine
-from pytest_prodready.selection import asked_for, named_paths, named_targets
+from pytest_prodready.selection import asked_for, benchmarks_wanted, named_paths, named_targets
 from pytest_prodready.settings import Settings
 from pytest_prodready.stopwatch import Lap
 from pytest_prodready.suite import rule_of
@@ -77,7 +79,8 @@ def _make_target(state: Session, path: Path) -> Target:
     settings = load(path, profile=options.profile, variables=os.environ, assignments=options.assignments)
     placeholders.check(settings)
     check_command(settings.service, path.parent)
-    check_locustfile(settings.load, path.parent, options.generators)
+    check_locustfile(settings.load, path.parent, options)
+    load_file.check(options, settings)
     choice = _choice(options, settings)
     record = Record.of(path.parent, state.run)
     return Target(path, settings, options, choice, record, state.status.update)
@@ -112,6 +115,8 @@ def check(config: pytest.Config) -> None:
         state.options = read_options(config)
         for path in named_targets(config):
             config.stash[TARGETS].at(path)
+        if benchmarks_wanted(config):
+            benchmarks.check(config)
     except ConfigError as error:
         if hasattr(config, "workerinput"):
             return  # the controller has said it
@@ -146,7 +151,8 @@ def header(config: pytest.Config) -> list[str]:
 def count(session: pytest.Session) -> None:
     """Count what was collected for readiness; none at all is an error."""
     state = session.config.stash[SESSION]
-    state.counted = sum(item.get_closest_marker("readiness") is not None for item in session.items)
+    marks = ("readiness", BENCHMARK_MARK)
+    state.counted = sum(any(item.get_closest_marker(mark) for mark in marks) for item in session.items)
     if not asked_for(session.config.option.markexpr) or state.counted or session.testsfailed:
         return
     if (

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pytest_prodready.checks import load as check
 from pytest_prodready.checks import load_truth
+from pytest_prodready.checks.load_compared import no_slower_than_before
 from pytest_prodready.probes.load import Load
+from pytest_prodready.probes.load_baseline import Baseline
 from pytest_prodready.settings import Settings
 from pytest_prodready.suite import Conclude, proves
 
@@ -79,6 +81,14 @@ def test_connections_are_given_back(load: Load, limits: Settings, conclude: Conc
 def test_memory_is_bounded(load: Load, limits: Settings, conclude: Conclude) -> None:
     """Memory after the peak is about what it was before."""
     conclude(load_truth.memory_is_bounded(load, limits.load))
+
+
+@proves("load.no-slower-than-before")
+def test_no_slower_than_before(
+    load: Load, load_baseline: Baseline, limits: Settings, conclude: Conclude
+) -> None:
+    """No stage takes much longer than in the run that it is compared with."""
+    conclude(no_slower_than_before(load, limits.load, load_baseline))
 
 
 @proves("load.has-headroom")

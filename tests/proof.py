@@ -66,7 +66,7 @@ def contradictions(specimen: Specimen) -> list[str]:
     suite, own = RULES[specimen.breaks].suite, specimen.breaks
     with tempfile.TemporaryDirectory(prefix="proof-") as folder:
         specimen.build(Path(folder))
-        run = run_gate(Path(folder), "-q", f"prodready.toml::{suite}")
+        run = run_gate(Path(folder), "-q", *specimen.options, f"prodready.toml::{suite}")
         failed = {rule for rule, verdict in run.verdicts.items() if verdict == "failed"}
         found = [] if own in failed else [f"{own} is {run.verdicts.get(own)}"]
         others = sorted(failed - {own} - specimen.also)

@@ -32,7 +32,8 @@ def address_from_here(url: str, master: str) -> str:
     if not _is_loopback(parts.hostname or "") or _is_loopback(master):
         return url
     host = f"[{master}]" if ":" in master else master
-    return urlunsplit(parts._replace(netloc=f"{host}:{parts.port}" if parts.port else host))
+    user, at, _ = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=user + at + (f"{host}:{parts.port}" if parts.port else host)))
 
 
 def unreachable(plan: Plan) -> str:
@@ -43,7 +44,10 @@ def unreachable(plan: Plan) -> str:
         try:
             socket.create_connection((parts.hostname or "", port), REACHED_WITHIN_S).close()
         except OSError as error:
-            return f"{url} can't be reached from {socket.gethostname()} ({error.strerror or error}): {LISTEN}"
+            seen = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"  # without a password
+            return (
+                f"{seen} can't be reached from {socket.gethostname()} ({error.strerror or error}): {LISTEN}"
+            )
     return ""
 
 

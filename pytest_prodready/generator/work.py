@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 
@@ -33,6 +34,8 @@ def work(plan: Plan, crew: Crew, writer: Writer, begin: Callable[[], float] = so
     runner.start(plan.users, spawn_rate=plan.users)
     while runner.user_count < plan.users:
         gevent.sleep(PROBE_S)
+    gc.collect()
+    gc.freeze()  # what is there stays: to look through it again and again would make answers late
     crew.began = begin()
     writer.tell("began", crew.began)
     health = Health()

@@ -59,8 +59,8 @@ class Worker:
         self._plans: Queue[Said] = Queue()
         self._begin: AsyncResult = AsyncResult()
         self._crew: Crew | None = None
+        self._runner = Environment().create_worker_runner(host, port)  # returns when the master has answered
         self._heard_at = time.monotonic()
-        self._runner = Environment().create_worker_runner(host, port)
         for name in messages.FROM_MASTER:
             self._runner.register_message(name, self._hear)
 

@@ -172,6 +172,11 @@ class EngineProcess:
         seen = self._ask("one_more", deadline_s)
         return Checkout(seen["ok"], seen["error_kind"], seen["timed_out"], seen["seconds"])
 
+    def checkouts(self, count: int, deadline_s: float) -> Checkout:
+        """Take a connection and give it back, so many times; the time is that of all."""
+        seen = self._ask("checkouts", deadline_s, count=count)
+        return Checkout(seen["ok"], seen["error_kind"], seen["timed_out"], seen["seconds"])
+
     def release(self, deadline_s: float = 10.0) -> int | None:
         """Give back all that is held; returns how many are still checked out, if the pool counts."""
         counted: int | None = self._ask("release", deadline_s)["checked_out"]

@@ -77,6 +77,10 @@ class Operations:
         await self.pooled.release(task.result())
         return {"ok": True, "error_kind": None, "timed_out": False, "seconds": seconds}
 
+    async def checkouts(self, count: int, deadline_s: float) -> Reply:
+        """Take a connection and give it back, so many times."""
+        return await timed(self.pooled.checkouts(count, deadline_s), deadline_s)
+
     async def release(self, deadline_s: float) -> Reply:
         """Give back all that is held, and count what is still out."""
 

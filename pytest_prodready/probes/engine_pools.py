@@ -48,6 +48,11 @@ class Pooled:
         """Give it back."""
         raise NotImplementedError
 
+    async def checkouts(self, count: int, deadline_s: float) -> None:
+        """Take a connection and give it back, so many times."""
+        for _ in range(count):
+            await self.release(await self.checkout(deadline_s))
+
     async def scalar(self, connection: Any, statement: str) -> Any:
         """The one value that a statement returns."""
         raise NotImplementedError
@@ -124,6 +129,15 @@ class Alchemy(_Alchemy):
     async def release(self, connection: Any) -> None:
         """Give it back."""
         await in_thread(connection.close)
+
+    async def checkouts(self, count: int, deadline_s: float) -> None:
+        """Take a connection and give it back, so many times in one thread."""
+
+        def take() -> None:
+            for _ in range(count):
+                self.engine.connect().close()
+
+        await in_thread(take)
 
     async def scalar(self, connection: Any, statement: str) -> Any:
         """The one value that a statement returns."""
@@ -223,6 +237,15 @@ class Psycopg(_Psycopg):
     async def release(self, connection: Any) -> None:
         """Give it back."""
         await in_thread(lambda: self.engine.putconn(connection))
+
+    async def checkouts(self, count: int, deadline_s: float) -> None:
+        """Take a connection and give it back, so many times in one thread."""
+
+        def take() -> None:
+            for _ in range(count):
+                self.engine.putconn(self.engine.getconn(timeout=self._patience(deadline_s)))
+
+        await in_thread(take)
 
     async def scalar(self, connection: Any, statement: str) -> Any:
         """The one value that a statement returns."""

@@ -195,6 +195,15 @@ class Topology:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One request of the mix."""
+
+    request: str
+    asks: str  # method and path
+    share: float  # of all requests
+
+
+@dataclass(frozen=True, slots=True)
 class Worker:
     """One of several processes of the generator, and how it was; shares are of the time."""
 
@@ -236,6 +245,7 @@ class Load:
     shortfall: str = ""  # why its users made less of a load than was planned
     remarks: tuple[str, ...] = ()  # on what it did, and what of it doesn't count
     topology: Topology = Topology()
+    mix: tuple[Part, ...] = ()
     workers: tuple[Worker, ...] = ()  # where there are several
 
     def stage(self, name: str) -> Stage | None:
@@ -268,6 +278,12 @@ class Load:
             return ()
         return tuple(
             each for each in self.pool or () if stage.at_s <= each.at_s <= stage.at_s + stage.seconds
+        )
+
+    def seconds_of(self, stage: Stage) -> tuple[Second, ...]:
+        """The seconds of which most belongs to a stage."""
+        return tuple(
+            each for each in self.seconds if stage.at_s <= each.at_s + 0.5 <= stage.at_s + stage.seconds
         )
 
     def memory_mb(self, stage: Stage | None) -> float | None:

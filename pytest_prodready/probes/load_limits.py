@@ -18,7 +18,7 @@ IN_A_ROW = 2  # seconds as they were before count as recovered
 KNOWN_TO_S = 1.0  # recovery is known by the second
 SELF_TEST = 0.99
 CPU, DELAY, STEAL, LAG_MS, SERVICE_DELAY = 0.9, 0.4, 0.1, 50.0, 0.5
-OTHERS, IDLE = 0.2, 0.15
+OTHERS, IDLE, ROOM = 0.2, 0.15, 0.5
 FAILED = (
     WRONG_STATUS,
     NO_ANSWER,
@@ -178,6 +178,21 @@ def doubts(generator: Generator) -> str:
         ),
     ]
     return ", ".join(words for true, words in found if true)
+
+
+def disturbed(seen: Load, stage: Stage) -> str:
+    """What others did meanwhile that may have made this stage slower than in another run; empty for nothing.
+
+    Times are moved by less than what makes a target be missed.
+    """
+    seconds = [each for each in seen.seconds_of(stage) if each.others is not None and each.idle is not None]
+    if not seconds:
+        return ""
+    others = sum(each.others or 0.0 for each in seconds) / len(seconds)
+    idle = sum(each.idle or 0.0 for each in seconds) / len(seconds)
+    if others <= OTHERS or idle >= ROOM:
+        return ""
+    return f"others used {others:.0%} of this machine's processors at {stage.name}, and {idle:.0%} were idle"
 
 
 def _self_test(generator: Generator) -> str:

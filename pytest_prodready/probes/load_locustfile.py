@@ -19,7 +19,7 @@ from pytest_prodready.environment.runs import Run, close_pipes
 from pytest_prodready.errors import ConfigError, ServerError
 from pytest_prodready.generator.locustfile_plan import LocustfilePlan
 from pytest_prodready.generator.stream import Sample
-from pytest_prodready.generators import Generators
+from pytest_prodready.options import Options
 from pytest_prodready.probes.load import SELF_TEST
 from pytest_prodready.probes.load_generator import READY_WITHIN_S, GeneratorProcess
 from pytest_prodready.probes.load_plan import all_stages
@@ -28,15 +28,15 @@ from pytest_prodready.settings import LoadSettings
 MARK = "locustfile"
 
 
-def check_locustfile(limits: LoadSettings, folder: Path, generators: Generators) -> None:
-    """Raise ConfigError for one that isn't in prodready.toml's folder, or is for several processes."""
+def check_locustfile(limits: LoadSettings, folder: Path, options: Options) -> None:
+    """Raise ConfigError for one that isn't in prodready.toml's folder, or can't be run with these options."""
     if limits.locustfile is None:
         return
-    if not generators.alone:
+    if named := _of_schedules(options):
         raise ConfigError(
-            "A locustfile is run by one process, and can't be shared out to workers.",
+            "A locustfile is run by one process, and has no self-test that its times could be held against.",
             value=limits.locustfile,
-            source=f"[load] locustfile, with {' '.join(generators.as_arguments)}",
+            source=f"[load] locustfile, with {' '.join(named)}",
             remedy="leave out the option; or send the declared requests: --prodready-set load.locustfile=",
         )
     if (folder / limits.locustfile).is_file():
@@ -47,6 +47,13 @@ def check_locustfile(limits: LoadSettings, folder: Path, generators: Generators)
         source="[load] locustfile",
         remedy="name a file, relative to prodready.toml's folder; without one [[requests]] are sent",
     )
+
+
+def _of_schedules(options: Options) -> tuple[str, ...]:
+    """The options for what only a schedule has."""
+    files = (("save", options.load_save), ("compare", options.load_compare))
+    named = (f"--prodready-load-{name}={path}" for name, path in files if path is not None)
+    return (*options.generators.as_arguments, *named)
 
 
 def locustfile_plan(limits: LoadSettings, service: str, folder: Path) -> LocustfilePlan:

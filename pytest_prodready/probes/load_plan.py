@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from pytest_prodready.generator.answers import shape_of
 from pytest_prodready.generator.plan import Ask, Kind, Plan, Shape, Stage
-from pytest_prodready.probes.load import AGAIN, SELF_TEST, USUAL, WARM_UP
+from pytest_prodready.probes.load import AGAIN, SELF_TEST, USUAL, WARM_UP, Part
 from pytest_prodready.probes.traffic import BODY_LIMIT, Traffic
 from pytest_prodready.settings import LoadSettings, Request, Settings
 
@@ -30,6 +30,14 @@ def plan(settings: Settings, service: str, null: str, shapes: dict[str, Shape | 
         deadline_s=limits.deadline_s,
         settle_s=limits.settle_s,
         prefix=f"prodready{secrets.token_hex(4)}x",
+    )
+
+
+def mix(made: Plan) -> tuple[Part, ...]:
+    """What share of a plan's requests asks for what."""
+    whole = sum(each.weight for each in made.asks) or 1.0
+    return tuple(
+        Part(each.label, f"{each.method} {each.path}", round(each.weight / whole, 4)) for each in made.asks
     )
 
 

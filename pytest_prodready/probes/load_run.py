@@ -38,7 +38,7 @@ from pytest_prodready.probes.load_knee import knee
 from pytest_prodready.probes.load_ledger import ledger
 from pytest_prodready.probes.load_limits import FAILURES, Counted, doubts, firm, missed
 from pytest_prodready.probes.load_locustfile import locustfile_at_work, locustfile_plan
-from pytest_prodready.probes.load_plan import multiples, plan, shapes
+from pytest_prodready.probes.load_plan import mix, multiples, plan, shapes
 from pytest_prodready.probes.load_stats import Digest, percentile
 from pytest_prodready.probes.load_users import Users
 from pytest_prodready.probes.load_watch import Watch, counters, risen
@@ -139,6 +139,7 @@ def _once(scene: Scene, workers: Workers | None) -> Load:
         log_errors=max(0, _log_errors(environment) - errors),
         same_process=None if process is None else _same(environment, process),
         last_words=_last_words(environment) if has_ended(scene) else "",
+        mix=mix(made),
         topology=topology,
         workers=() if workers is None else with_figures(workers.each, run.healths),
     )

@@ -12,6 +12,7 @@ from typing import Any
 from pytest_prodready.probes.plan_text import outline
 from pytest_prodready.probes.plan_tree import Node, returned_rows
 from pytest_prodready.probes.plans import Explained, Plans, Statement
+from pytest_prodready.records import of_schema
 
 SCHEMA = "prodready-plans/1"
 LONGEST = 2000  # of a statement in the file
@@ -135,9 +136,7 @@ def as_text(baseline: Baseline) -> str:
 
 def parsed(text: str, path: str) -> Baseline:
     """The file read back; raises ValueError for what isn't one."""
-    data = json.loads(text)
-    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        raise ValueError(f'it is not of the schema "{SCHEMA}"')
+    data = of_schema(text, SCHEMA)
     try:
         return Baseline(
             server=str(data["postgres"]),

@@ -142,6 +142,17 @@ RULES = (
         limits="[load] memory_growth, memory_growth_mb",
     ),
     Rule(
+        id="load.no-slower-than-before",
+        claim="No stage of the load takes much longer than in the run that it is compared with.",
+        why="What gets slower by a fifth in each release is within its limits for long, and nobody sees when it began.",
+        how="p50 and p95 of each stage are held against those of an earlier run of the same load (--prodready-load-compare); a server that does nothing, loaded in both runs, tells how the machines differ.",
+        remedy="Look at what has changed since: statements and their plans, calls to others, work that is done for each request.",
+        level=Level.SHOULD,
+        checklist=CHECKLIST,
+        needs=_LOADED,
+        limits="[load] slower, slower_ms",
+    ),
+    Rule(
         id="load.has-headroom",
         claim="The service could take more than the peak.",
         why="It tells how much growth there is time for.",

@@ -46,6 +46,8 @@ class LoadSettings(Table):
     pool_full: Share = 0.1  # of the looks at the pool at the peak
     memory_growth: Annotated[float, Field(ge=1)] = 1.5  # from the usual load to the same after the peak
     memory_growth_mb: Annotated[float, Field(ge=0)] = 100  # less than this is no growth
+    slower: Annotated[float, Field(gt=1)] = 1.5  # p50 and p95 over those of the run that is compared with
+    slower_ms: Annotated[float, Field(ge=0)] = 10  # so much more is no slowdown
     headroom: Annotated[float, Field(ge=1)] = 1.2  # advice only: estimated limit over the peak
 
     @field_validator("locustfile", mode="before")

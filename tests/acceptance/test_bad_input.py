@@ -38,6 +38,16 @@ CASES: dict[str, tuple[str, list[str], list[str]]] = {
     ),
     "arguments of no build": (IMAGE % "build_args = { BASE = 'x' }\n", [], ["build_args", "build"]),
     "folder of an image": (IMAGE % 'cwd = "app"\n', [], ["cwd has no effect", "WORKDIR", "engine"]),
+    "no run to compare with": (
+        SMALL,
+        ["--prodready-load-compare=nothing.json"],
+        ["no run of the load suite", "nothing.json", "--prodready-load-save has written"],
+    ),
+    "a file of another kind to save in": (
+        SMALL,
+        ["--prodready-load-save=prodready.toml"],
+        ["no run of the load suite", "value: prodready.toml", "from: --prodready-load-save"],
+    ),
     "no Dockerfile": (
         IMAGE.replace('image = "example/small:1"', 'build = "app"') % "",
         [],
@@ -128,7 +138,7 @@ CASES: dict[str, tuple[str, list[str], list[str]]] = {
     "locustfile by workers": (
         SMALL + '[load]\nexpected_rps = 5\nlocustfile = "server.py"\nusers_at_1x = 3\n',
         ["--prodready-load-workers=2"],
-        ["can't be shared out to workers", "server.py", "--prodready-load-workers=2"],
+        ["is run by one process", "server.py", "--prodready-load-workers=2"],
     ),
     "locustfile without users": (
         SMALL + '[load]\nexpected_rps = 5\nlocustfile = "server.py"\n',

@@ -131,6 +131,19 @@ def test_bounded_pools_refuse_and_recover(opened: Open, name: str) -> None:
         assert engine.sleep(3.0, deadline_s=5).sqlstate == "57014"
 
 
+@pytest.mark.parametrize("name", BOUNDED)
+def test_connections_are_taken_again_and_again(opened: Open, name: str) -> None:
+    """Each kind of pool lends a connection as often as it is asked for one, and says when it has none."""
+    with opened(name) as engine:
+        seen = engine.checkouts(20, deadline_s=10)
+        assert (seen.ok, seen.error_kind) == (True, None)
+        assert engine.hold(3).held == 3
+        seen = engine.checkouts(20, deadline_s=10)
+        assert not seen.ok
+        assert seen.error_kind in ("TimeoutError", "PoolTimeout", "PoolTimeout from PoolTimeout")
+        assert engine.release() == 0
+
+
 @pytest.mark.parametrize("name", ["without_pool", "without_bound"])
 def test_unbounded_pools_are_told(opened: Open, name: str) -> None:
     """A pool without a bound never refuses."""

@@ -37,6 +37,7 @@ class Specimen:
     swaps: tuple[Swap, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)  # added to the copy of the example
     settings: Mapping[str, Any] = field(default_factory=dict)  # laid over prodready.toml; None removes a key
+    options: tuple[str, ...] = ()  # of the command
     still_passes: tuple[str, ...] = ()  # rules of another concern that must pass all the same
 
     def build(self, folder: Path) -> Path:
@@ -53,21 +54,23 @@ class Specimen:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text)
         target = folder / "prodready.toml"
-        target.write_text(as_toml(self._target()))
+        target.write_text(as_toml(laid_over(self.settings)))
         return target
 
-    def _target(self) -> dict[str, Any]:
-        data = example_target()
-        for dotted, value in self.settings.items():
-            *tables, key = dotted.split(".")
-            table = data
-            for name in tables:
-                table = table.setdefault(name, {})
-            if value is None:
-                table.pop(key, None)
-            else:
-                table[key] = value
-        return data
+
+def laid_over(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The example's prodready.toml as data, with these settings; None removes a key."""
+    data = example_target()
+    for dotted, value in settings.items():
+        *tables, key = dotted.split(".")
+        table = data
+        for name in tables:
+            table = table.setdefault(name, {})
+        if value is None:
+            table.pop(key, None)
+        else:
+            table[key] = value
+    return data
 
 
 def example_target() -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.specimens import Specimen, Swap
+from tests.specimens.load_before import kept_run
 
 APP = "jobboard/app.py"
 LISTING = "        wanted = JobFilters.model_validate(dict(request.query_params))\n"
@@ -263,6 +264,16 @@ SPECIMENS = (
         ),
         settings=SHORT,
         still_passes=(*LIVES, "load.no-write-lost"),
+    ),
+    Specimen(
+        name="load-got-slower",  # and is as quick as it has to be
+        breaks="load.no-slower-than-before",
+        says="of prodready.load.json; a server that does nothing took",
+        swaps=(listing("        import asyncio\n        await asyncio.sleep(0.15)\n"),),
+        files={"prodready.load.json": kept_run(SHORT)},
+        settings=SHORT,
+        options=("--prodready-load-compare=prodready.load.json",),
+        still_passes=(*LIVES, "load.no-write-lost", "load.requests-succeed"),
     ),
     Specimen(
         name="load-does-one-thing-at-a-time",

@@ -26,6 +26,7 @@ LAYERS = (
     ("in_process",),
     ("reports",),
     ("selection", "collection"),
+    ("benchmarks",),
     ("session",),
     ("hooks",),
     ("plugin",),

@@ -20,7 +20,7 @@ from pytest_prodready.generator.plan import Ask, Plan, Stage
 from pytest_prodready.generator.schedule import Schedule
 from pytest_prodready.generator.stream import Sample
 from pytest_prodready.probes.load_knee import knee
-from pytest_prodready.probes.load_plan import plan
+from pytest_prodready.probes.load_plan import mix, plan
 from pytest_prodready.probes.load_stats import Digest, percentile, times
 from pytest_prodready.records import as_data
 from pytest_prodready.reports.load_chart import load_chart, loads_in
@@ -174,6 +174,12 @@ def test_plan_has_the_declared_mix() -> None:
     assert weights["create: POST /a"] / whole == pytest.approx(0.1)
     assert weights["read back: GET /a?t={token}"] / whole == pytest.approx(0.1)
     assert made.users == 1000
+    assert {each.request: (each.asks, each.share) for each in mix(made)} == {
+        "GET /a": ("GET /a", 0.6),
+        "GET /b": ("GET /b", 0.2),
+        "create: POST /a": ("POST /a", 0.1),
+        "read back: GET /a?t={token}": ("GET /a?t={token}", 0.1),
+    }
 
 
 def test_times_count_from_the_intended_start() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from pytest_prodready.checks import load as check
 from pytest_prodready.checks import load_truth
 from pytest_prodready.findings import Verdict
-from pytest_prodready.generator.addresses import address_from_here, seen_from_here
+from pytest_prodready.generator.addresses import address_from_here, seen_from_here, unreachable
 from pytest_prodready.generator.plan import Ask, Plan, Stage
 from pytest_prodready.generator.schedule import Schedule, Slice, Slot
 from pytest_prodready.generator.stream import Sample
@@ -167,6 +168,7 @@ def test_the_picture_tells_where_it_came_from() -> None:
         ("http://127.0.0.1:8000", "10.0.0.5", "http://10.0.0.5:8000"),
         ("http://[::1]:8000", "fd00::5", "http://[fd00::5]:8000"),
         ("https://localhost/v1", "gate", "https://gate/v1"),
+        ("http://u:p@127.0.0.1:8000", "gate", "http://u:p@gate:8000"),
         ("http://127.0.0.1:8000", "127.0.0.1", "http://127.0.0.1:8000"),
         ("https://staging.example.com", "10.0.0.5", "https://staging.example.com"),
     ],
@@ -174,6 +176,16 @@ def test_the_picture_tells_where_it_came_from() -> None:
 def test_the_gates_loopback_is_where_the_gate_is(url: str, master: str, seen: str) -> None:
     """Another host reaches a service on the gate's host by the address by which it reaches the gate."""
     assert address_from_here(url, master) == seen
+
+
+def test_a_service_out_of_reach_is_named_without_its_password() -> None:
+    """Where it was looked for, and what to change; a password in its address is nobody's business."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    told = unreachable(Plan((Stage("a", f"http://u:secret@127.0.0.1:{port}", 1, 1),), ASKS, 1, 1, 1, "t"))
+    assert told.startswith(f"http://127.0.0.1:{port} can't be reached from ")
+    assert "--host 0.0.0.0" in told
+    assert "secret" not in told
 
 
 def test_a_worker_has_its_share() -> None:

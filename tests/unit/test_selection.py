@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_prodready.selection import asked_for
+from pytest_prodready.selection import asked_for, benchmarks_asked_for
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,7 @@ from pytest_prodready.selection import asked_for
         "readiness or not slow",
         "pool or health",
         "readiness and not slow",
+        "readiness_benchmark",
     ],
 )
 def test_asking(expression: str) -> None:
@@ -30,3 +31,18 @@ def test_asking(expression: str) -> None:
 def test_not_asking(expression: str) -> None:
     """An expression that is true without our marks, or never, asks for nothing."""
     assert not asked_for(expression)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["readiness_benchmark", "readiness or readiness_benchmark", "readiness_benchmark and not slow"],
+)
+def test_asking_for_benchmarks(expression: str) -> None:
+    """Their own mark asks for them."""
+    assert benchmarks_asked_for(expression)
+
+
+@pytest.mark.parametrize("expression", ["", "readiness", "load", "not readiness_benchmark", "not slow", "(("])
+def test_benchmarks_come_for_nothing_else(expression: str) -> None:
+    """The gate doesn't bring them along."""
+    assert not benchmarks_asked_for(expression)

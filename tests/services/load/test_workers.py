@@ -19,6 +19,7 @@ from pytest_prodready.environment.runs import Run, sweep
 from pytest_prodready.environment.waiting import comes_true
 from pytest_prodready.errors import ServerError
 from pytest_prodready.generator.answers import RIGHT
+from pytest_prodready.generator.messages import MASTER_LOST_S
 from pytest_prodready.generator.plan import Ask, Plan, Stage
 from pytest_prodready.generator.stream import Sample
 from pytest_prodready.generators import Generators
@@ -170,6 +171,7 @@ def test_no_more_come_than_are_wanted(run: Run) -> None:
     """A worker that came before the gate is waited for; a second is sent home, and told why."""
     port = run.ports.reserve()
     with joining(port) as first, ExitStack() as later:
+        assert not comes_true(lambda: first.poll() is not None, MASTER_LOST_S + 1)
         with gathered(run, Generators(expected=1, port=port), lambda _: None) as workers:
             assert workers is not None
             second = later.enter_context(joining(port))

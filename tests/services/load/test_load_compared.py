@@ -1,0 +1,23 @@
+"""A service that got slower is told from one that didn't, by an earlier run that was really made."""
+
+from __future__ import annotations
+
+from pytest_prodready.checks.load_compared import no_slower_than_before
+from pytest_prodready.findings import Verdict
+from pytest_prodready.probes.load import USUAL
+from pytest_prodready.probes.load_baseline import as_text, measured, parsed
+
+from .conftest import Loads
+
+
+def test_stalls_are_slower_than_before(loads: Loads) -> None:
+    """The same service is no slower than itself; half a second in each two is, however busy the machine."""
+    well, stalling = loads("well"), loads("stalls")
+    limits = well.settings.load
+    before = parsed(as_text(measured(well.seen, "loaded")), "before.json")
+    assert no_slower_than_before(well.seen, limits, before).verdict is Verdict.PASSED
+    finding = no_slower_than_before(stalling.seen, limits, before)
+    assert finding.verdict is Verdict.FAILED, finding.summary
+    assert "p95 was" in finding.summary
+    assert before.response(USUAL)["p50"].ms < 100
+    assert sum(each.share for each in before.mix) > 0.99
