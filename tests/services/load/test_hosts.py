@@ -44,7 +44,7 @@ steps = []
 self_test_s = 1
 warm_up_s = 1
 usual_s = 3
-peak_s = 4
+peak_s = 6
 again_s = 3
 settle_s = 0.2
 """
