@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,7 +16,6 @@ from pytest_prodready.generator.locustfile_plan import LocustfilePlan
 from pytest_prodready.generator.plan import Plan
 from pytest_prodready.generator.stream import Sample
 from pytest_prodready.generators import ONE, Generators
-from pytest_prodready.probes.drill import last_words
 from pytest_prodready.probes.drill_ledger import ReadBack
 from pytest_prodready.probes.drill_scene import Scene, has_ended, renew, steady_or_renewed
 from pytest_prodready.probes.health import wait_until
@@ -31,18 +30,19 @@ from pytest_prodready.probes.load import (
     Stage,
     Topology,
 )
+from pytest_prodready.probes.load_at_work import at_work
 from pytest_prodready.probes.load_disturbed import few_sessions
-from pytest_prodready.probes.load_generator import Generating, null_server, without_locust
+from pytest_prodready.probes.load_generator import Generating, without_locust
 from pytest_prodready.probes.load_health import generator_of, with_figures, with_health
 from pytest_prodready.probes.load_knee import knee
 from pytest_prodready.probes.load_ledger import ledger
 from pytest_prodready.probes.load_limits import FAILURES, Counted, doubts, firm, missed
-from pytest_prodready.probes.load_locustfile import locustfile_at_work, locustfile_plan
-from pytest_prodready.probes.load_plan import mix, multiples, plan, shapes
+from pytest_prodready.probes.load_plan import mix, multiples
+from pytest_prodready.probes.load_service import last_words_of, log_errors, same_process
 from pytest_prodready.probes.load_stats import Digest, percentile
 from pytest_prodready.probes.load_users import Users
 from pytest_prodready.probes.load_watch import Watch, counters, risen
-from pytest_prodready.probes.load_workers import WorkerLost, Workers, carried_out, gathered, given_up
+from pytest_prodready.probes.load_workers import WorkerLost, Workers, gathered, given_up
 from pytest_prodready.probes.traffic import Traffic
 from pytest_prodready.settings import LoadSettings, Settings
 
@@ -50,8 +50,6 @@ POLL_S = 0.1
 TELL_EVERY_S = 1.0
 BEYOND_S = 10.0  # after the last deadline the generator is given up
 SETTLED_AFTER_S = 2.0  # the last request: then the service has had time to let go of connections
-LOG_LINES = 5000
-ERROR_WORDS = ("ERROR", "CRITICAL", "FATAL", "Traceback", "panic:")
 ATTEMPTS = 2
 UNWATCHED = (SELF_TEST, WARM_UP, AGAIN)  # no climb ends in them
 
@@ -100,11 +98,11 @@ def _once(scene: Scene, workers: Workers | None) -> Load:
     settings, environment = scene.settings, scene.environment
     limits = settings.load
     process = environment.application.pid if environment.application else None
-    errors, before = _log_errors(environment), counters(environment)
+    errors, before = log_errors(environment), counters(environment)
     watch = Watch(environment)
     lost = ""
     with watch.watching():
-        with _at_work(scene, workers) as (made, generator):
+        with at_work(scene, workers) as (made, generator):
             elsewhere = workers is not None and workers.elsewhere
             run = _Run(scene, made, generator, watch, elsewhere)
             try:
@@ -136,31 +134,15 @@ def _once(scene: Scene, workers: Workers | None) -> Load:
         counters=rise,
         rested=next(iter(watch.looks), None),
         left=left,
-        log_errors=max(0, _log_errors(environment) - errors),
-        same_process=None if process is None else _same(environment, process),
-        last_words=_last_words(environment) if has_ended(scene) else "",
+        log_errors=max(0, log_errors(environment) - errors),
+        same_process=None if process is None else same_process(environment, process),
+        last_words=last_words_of(environment) if has_ended(scene) else "",
         mix=mix(made),
         topology=topology,
         workers=() if workers is None else with_figures(workers.each, run.healths),
     )
     found = replace(found, ledger=_ledger(scene, run), knee=knee(found.climb), **run.of_locustfile(stages))
     return replace(found, doubt=given_up(found, lost)) if lost else found
-
-
-@contextmanager
-def _at_work(scene: Scene, workers: Workers | None) -> Iterator[tuple[Plan, Generating]]:
-    """The plan, and who is at work on it: the user's locustfile where there is one."""
-    settings, environment = scene.settings, scene.environment
-    if settings.load.locustfile is not None:
-        users = locustfile_plan(settings.load, scene.traffic.base_url, environment.folder)
-        with locustfile_at_work(environment.run, users, environment.folder) as locustfile:
-            yield users, locustfile
-        return
-    seen_at_rest = shapes(scene.traffic, settings)
-    with null_server(environment.run) if workers is None else nullcontext("") as null:
-        made = plan(settings, scene.traffic.base_url, null, seen_at_rest)
-        with carried_out(environment.run, made, workers) as generator:
-            yield made, generator
 
 
 @dataclass
@@ -314,20 +296,3 @@ def _ledger(scene: Scene, run: _Run) -> Any:
     samples = [each for found in run.digest.samples for each in found]
     service = [each for each in samples if run.plan.stages[each.stage].name != SELF_TEST]
     return ledger(service, run.plan, ReadBack(scene.traffic, writes), scene.environment.database)
-
-
-def _same(environment: Environment, process: int) -> bool:
-    application = environment.application
-    return application is not None and application.alive and application.pid == process
-
-
-def _log_errors(environment: Environment) -> int:
-    """How many lines of the service's log speak of an error."""
-    application = environment.application
-    text = application.log(LOG_LINES) if application is not None else ""
-    return sum(any(word in line for word in ERROR_WORDS) for line in text.splitlines())
-
-
-def _last_words(environment: Environment) -> str:
-    application = environment.application
-    return last_words(application.log_tail(LOG_LINES)) if application is not None else ""
