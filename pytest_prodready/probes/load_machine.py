@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import time
+from bisect import bisect_right
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
 from pytest_prodready.environment.consumption import delay_of
 from pytest_prodready.environment.leftovers import of_run
-from pytest_prodready.probes.load import MachineLook
+from pytest_prodready.probes.load import MachineLook, Usage
 
 KNOWN_FOR_S = 2.0  # which processes are ours
 # In a container a server of ours is nobody's child; taken for ours, another's makes nobody doubt.
@@ -76,6 +79,21 @@ class Machine:
         if not any(_is_server(process) for process in found):
             found += [process for process in psutil.process_iter() if _is_server(process)]
         return [*found, psutil.Process()]
+
+
+def with_service(machine: Sequence[MachineLook], service: Sequence[Usage]) -> tuple[MachineLook, ...]:
+    """Looks by which a service that isn't one of the processes that were looked at is ours as well."""
+    return tuple(replace(each, ours_s=each.ours_s + _used_s(service, each.at_s)) for each in machine)
+
+
+def _used_s(service: Sequence[Usage], at_s: float) -> float:
+    """Processor time that it had used by then, in proportion; beyond the looks as at the nearest."""
+    number = bisect_right([each.at_s for each in service], at_s)
+    earlier, later = service[max(0, number - 1) : number], service[number : number + 1]
+    if not earlier or not later:
+        return (*earlier, *later)[0].cpu_s if service else 0.0
+    share = (at_s - earlier[0].at_s) / (later[0].at_s - earlier[0].at_s)
+    return earlier[0].cpu_s + share * (later[0].cpu_s - earlier[0].cpu_s)
 
 
 def _is_server(process: psutil.Process) -> bool:

@@ -19,7 +19,7 @@ from pytest_prodready.environment.environment import Environment
 from pytest_prodready.errors import ProdreadyError
 from pytest_prodready.probes.load import Counter, MachineLook, PoolLook, Usage
 from pytest_prodready.probes.load_disturbed import Disturbance, disturbances
-from pytest_prodready.probes.load_machine import Machine
+from pytest_prodready.probes.load_machine import Machine, with_service
 from pytest_prodready.probes.watching import every
 
 POOL_EVERY_S = 0.1
@@ -95,7 +95,8 @@ class Watch:
     @property
     def machine(self) -> tuple[MachineLook, ...]:
         """Who had used this machine's processors by then."""
-        return tuple(replace(each, at_s=round(each.at_s - self._began, 3)) for each in self._machine_looks)
+        looks = [replace(each, at_s=round(each.at_s - self._began, 3)) for each in self._machine_looks]
+        return with_service(looks, self.usage if self._apart else ())
 
     @property
     def disturbances(self) -> tuple[Disturbance, ...]:
@@ -124,7 +125,8 @@ class Watch:
     def _look_around(self) -> None:
         self._machine_looks.append(self._machine.look())
         application = self._environment.application
-        self._apart = application is None or not self._machine.counts(application.pid)
+        if application is not None and self._machine.counts(application.pid):
+            self._apart = False  # for good: it may end before the load does
 
     def _use(self) -> None:
         application = self._environment.application

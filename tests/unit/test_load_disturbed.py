@@ -7,8 +7,10 @@ import pytest
 from pytest_prodready.generator.answers import NO_ANSWER, RIGHT
 from pytest_prodready.generator.plan import Ask, Plan, Stage
 from pytest_prodready.generator.stream import Sample
-from pytest_prodready.probes.load import Counter, MachineLook, Usage
+from pytest_prodready.probes.load import Counter, MachineLook, Second, Usage
 from pytest_prodready.probes.load_disturbed import Disturbance, disturbances, few_sessions
+from pytest_prodready.probes.load_health import with_health
+from pytest_prodready.probes.load_machine import with_service
 from pytest_prodready.probes.load_stats import Digest
 
 LOST = Disturbance((0.0, 1.0, 2.0, 3.0), (0.0, 0.1, 0.1, 0.9))
@@ -43,6 +45,17 @@ def test_a_service_among_the_processes_counts_once() -> None:
     """A service that isn't in a container is one of those that the machine's looks are of."""
     (everything,) = disturbances([MachineLook(at, 2 * at, at, 2 * at, at, 0.1 * at) for at in (0.0, 1.0)])
     assert everything.most(0.0, 1.0) == pytest.approx(0.6)
+
+
+def test_a_service_in_a_container_is_ours() -> None:
+    """What it used is nobody else's, though its processes aren't looked at."""
+    machine = [MachineLook(at, 2 * at, 1.8 * at, 0.1 * at) for at in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    seconds = [Second(0.0, 0, 10, 10, 0, 1.0, 1.0, 1.0, 0, 0.1)]
+    usage = [Usage(-1.0, 3.5, 80.0), Usage(0.3, 5.45, 80.0), Usage(1.1, 6.65, 80.0)]
+    (apart,) = with_health(seconds, usage, with_service(machine, usage))
+    assert (apart.others, apart.idle) == (pytest.approx(0.1), pytest.approx(0.1))
+    (unknown,) = with_health(seconds, usage, with_service(machine, ()))
+    assert unknown.others == pytest.approx(0.85)
 
 
 @pytest.mark.parametrize("known", ["machine", "usage", "nothing"])
