@@ -18,7 +18,10 @@ from pytest_prodready.probes.load import MachineLook, Usage
 
 KNOWN_FOR_S = 2.0  # which processes are ours
 # In a container a server of ours is nobody's child; taken for ours, another's makes nobody doubt.
-SERVERS = frozenset({"postgres", "redis-server", "valkey-server", "toxiproxy", "toxiproxy-server"})
+# docker-proxy is what stands before each port of a container that is reached by loopback.
+SERVERS = frozenset(
+    {"postgres", "redis-server", "valkey-server", "toxiproxy", "toxiproxy-server", "docker-proxy"}
+)
 
 
 class Machine:

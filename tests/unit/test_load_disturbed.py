@@ -53,7 +53,7 @@ def test_a_service_in_a_container_is_ours() -> None:
     seconds = [Second(0.0, 0, 10, 10, 0, 1.0, 1.0, 1.0, 0, 0.1)]
     usage = [Usage(-1.0, 3.5, 80.0), Usage(0.3, 5.45, 80.0), Usage(1.1, 6.65, 80.0)]
     (apart,) = with_health(seconds, usage, with_service(machine, usage))
-    assert (apart.others, apart.idle) == (pytest.approx(0.1), pytest.approx(0.1))
+    assert [apart.others, apart.idle] == pytest.approx([0.1, 0.1])
     (unknown,) = with_health(seconds, usage, with_service(machine, ()))
     assert unknown.others == pytest.approx(0.85)
 
