@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise, starmap
 
 from pytest_prodready.probes.load import Counter, MachineLook, Usage
 
@@ -54,9 +55,16 @@ def few_sessions(counters: Sequence[Counter], requests: int) -> bool:
 
 
 def _lost(looks: Sequence[tuple[float, float | None, float, float]]) -> Disturbance | None:
-    known = [
-        (at_s, waited + RUNS_SLOWER * ran + stolen)
-        for at_s, waited, ran, stolen in looks
-        if waited is not None
-    ]
-    return Disturbance(*map(tuple, zip(*known, strict=True))) if known else None
+    known = [(at_s, waited, ran, stolen) for at_s, waited, ran, stolen in looks if waited is not None]
+    if not known:
+        return None
+    return Disturbance(
+        tuple(at_s for at_s, *_ in known), tuple(accumulate(starmap(_between, pairwise(known)), initial=0.0))
+    )
+
+
+def _between(earlier: Sequence[float], later: Sequence[float]) -> float:
+    """What was lost between two looks: all of it where somebody has ended, and taken figures along."""
+    seconds, *risen = (after - before for before, after in zip(earlier, later, strict=True))
+    waited, ran, stolen = risen
+    return seconds if min(risen) < 0 else waited + RUNS_SLOWER * ran + stolen

@@ -73,6 +73,17 @@ def test_looks_that_fail_are_left_out() -> None:
     assert service.at_s == (0.0, 2.0)
 
 
+@pytest.mark.parametrize("ended", [(0.4, 0.1), (0.2, 0.3)], ids=["waits", "processor"])
+def test_who_ends_takes_figures_along(ended: tuple[float, float]) -> None:
+    """Between two looks of which the later one has less, all of the time may have been lost."""
+    cpu_s, delay_s = ended
+    usage = [Usage(0.0, 0.1, 80.0, 0.1), Usage(0.5, 0.3, 80.0, 0.2), Usage(1.0, cpu_s, 80.0, delay_s)]
+    _, service = disturbances([MachineLook(0.0, 2, 1, 1, 1, 0.1)], usage)
+    assert service.most(0.0, 0.5) == pytest.approx(0.2)
+    assert service.most(0.6, 0.9) == pytest.approx(0.3)
+    assert service.most(0.1, 0.9) == pytest.approx(0.7)
+
+
 @pytest.mark.parametrize(("opened", "few"), [(20, True), (21, False)])
 def test_backends_that_end_at_once_are_seen_by_nobody(opened: int, few: bool) -> None:
     """A connection for each request has a backend that waits between two looks."""
