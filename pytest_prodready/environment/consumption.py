@@ -50,8 +50,14 @@ def _belongs(pid: int, group: str) -> bool:
 
 def delay_of(pid: int) -> float | None:
     """How long its threads have waited for a processor (Linux)."""
+    delays = delays_of(pid)
+    return None if delays is None else sum(delays.values())
+
+
+def delays_of(pid: int) -> dict[str, float] | None:
+    """The same of each thread that lives; None where nobody tells, or one ends meanwhile."""
     try:
         files = list(Path(f"/proc/{pid}/task").glob("*/schedstat"))
-        return sum(int(file.read_text().split()[1]) for file in files) / 1e9 if files else None
+        return {each.parent.name: int(each.read_text().split()[1]) / 1e9 for each in files} or None
     except (OSError, ValueError, IndexError):
         return None

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import time
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
-from pytest_prodready.environment.consumption import delay_of
+from pytest_prodready.environment.consumption import delay_of, delays_of
 from pytest_prodready.environment.leftovers import of_run
 from pytest_prodready.probes.load import MachineLook, Usage
 
@@ -31,11 +31,11 @@ class Machine:
         self._folder = folder
         self._ours: list[psutil.Process] = []
         self._known_until = 0.0
-        self._last: dict[int, tuple[float, float]] = {}
+        self._last: dict[int, tuple[float, Mapping[str, float]]] = {}
         self._ours_s = 0.0
         self._ran_s = self._waited_s = 0.0  # of these, for requests: we look on
         self._tells = delay_of(os.getpid()) is not None
-        self._began = time.time()
+        self._began, self._looked_at = time.time(), time.monotonic()
         self.look()
 
     def counts(self, pid: int | None) -> bool:
@@ -44,12 +44,7 @@ class Machine:
 
     def look(self) -> MachineLook:
         """Seconds of all processors that were there, were busy, and were used by us."""
-        if time.monotonic() > self._known_until:
-            self._ours = self._mine()
-            self._known_until = time.monotonic() + KNOWN_FOR_S
-        for process in self._ours:
-            with suppress(psutil.Error):
-                self._add(process)
+        self._count()
         times = psutil.cpu_times()
         waiting = times.idle + getattr(times, "iowait", 0.0)
         # A guest's time is part of user's already.
@@ -65,23 +60,43 @@ class Machine:
             stolen_s=round(stolen, 3),
         )
 
-    def _add(self, process: psutil.Process) -> None:
-        """What it has used, and waited for, since the last look."""
-        used, waited = process.cpu_times(), delay_of(process.pid) or 0.0
-        ran = used.user + used.system
-        is_new = process.create_time() > self._began
-        before = self._last.get(process.pid, (0.0, 0.0) if is_new else (ran, waited))
-        self._last[process.pid] = (ran, max(waited, before[1]))  # threads that end take theirs with them
-        self._ours_s += ran - before[0]
+    def _count(self) -> None:
+        """Add what ours have used since the last look; what one has waited for that ended is gone with it."""
+        now, known = time.monotonic(), set(self._ours)
+        since_s, self._looked_at = now - self._looked_at, now
+        if now > self._known_until:
+            self._ours, self._known_until = self._mine(), now + KNOWN_FOR_S
+        known.update(self._ours)
+        self._ours = [each for each in self._ours if self._add(each, since_s)]
+        self._waited_s += since_s * len(known.difference(self._ours))
+
+    def _add(self, process: psutil.Process, since_s: float) -> bool:
+        """Add what it has used, and waited for, since the last look; False where it has ended."""
+        try:
+            used, is_new = process.cpu_times(), process.create_time() > self._began
+        except psutil.Error:
+            return False
+        ran, waits = used.user + used.system, delays_of(process.pid)
+        before, waited = self._last.get(process.pid, (0.0, {}) if is_new else (ran, waits or {}))
+        self._last[process.pid] = (ran, waited if waits is None else waits)
+        self._ours_s += ran - before
         if process.pid != os.getpid():
-            self._ran_s += ran - before[0]
-            self._waited_s += max(0.0, waited - before[1])
+            self._ran_s += ran - before
+            self._waited_s += risen_s(waited, waits, since_s)
+        return True
 
     def _mine(self) -> list[psutil.Process]:
         found = of_run(self._folder)
         if not any(_is_server(process) for process in found):
             found += [process for process in psutil.process_iter() if _is_server(process)]
         return [*found, psutil.Process()]
+
+
+def risen_s(before: Mapping[str, float], now: Mapping[str, float] | None, since_s: float) -> float:
+    """How long threads have waited since the last look: all of that where one has ended, and can't tell."""
+    if now is None or before.keys() - now.keys():
+        return since_s
+    return sum(max(0.0, waited - before.get(thread, 0.0)) for thread, waited in now.items())
 
 
 def with_service(machine: Sequence[MachineLook], service: Sequence[Usage]) -> tuple[MachineLook, ...]:

@@ -10,7 +10,7 @@ from pytest_prodready.generator.stream import Sample
 from pytest_prodready.probes.load import Counter, MachineLook, Second, Usage
 from pytest_prodready.probes.load_disturbed import Disturbance, disturbances, few_sessions
 from pytest_prodready.probes.load_health import with_health
-from pytest_prodready.probes.load_machine import with_service
+from pytest_prodready.probes.load_machine import risen_s, with_service
 from pytest_prodready.probes.load_stats import Digest
 
 LOST = Disturbance((0.0, 1.0, 2.0, 3.0), (0.0, 0.1, 0.1, 0.9))
@@ -56,6 +56,20 @@ def test_a_service_in_a_container_is_ours() -> None:
     assert [apart.others, apart.idle] == pytest.approx([0.1, 0.1])
     (unknown,) = with_health(seconds, usage, with_service(machine, ()))
     assert unknown.others == pytest.approx(0.85)
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        ({"1": 0.3, "2": 0.5}, 0.2),
+        ({"1": 0.2, "2": 0.4, "3": 0.1}, 0.1),  # a new one has waited since it is there
+        ({"1": 0.9}, 0.25),  # what the other has waited for is known by nobody
+        (None, 0.25),
+    ],
+)
+def test_threads_that_end_leave_no_figures(now: dict[str, float] | None, expected: float) -> None:
+    """A thread for each request is gone, with its wait, before anybody has looked at it."""
+    assert risen_s({"1": 0.2, "2": 0.4}, now, 0.25) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("known", ["machine", "usage", "nothing"])
