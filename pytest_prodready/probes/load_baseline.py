@@ -98,7 +98,9 @@ def parsed(text: str, path: str) -> Baseline:
         return Baseline(
             service=str(data["service"]),
             topology=Topology(**{name: int(data[name]) for name in asdict(Topology())}),
-            mix=tuple(Part(**each) for each in data["mix"]),
+            mix=tuple(
+                Part(str(each["request"]), str(each["asks"]), float(each["share"])) for each in data["mix"]
+            ),
             stages=tuple(_parsed(each) for each in data["stages"]),
             path=path,
         )
@@ -117,7 +119,8 @@ def _told(stage: KeptStage) -> dict[str, Any]:
 
 
 def _parsed(told: Mapping[str, Any]) -> KeptStage:
-    response = {name: _interval(told[f"{name}_ms"]) for name in PERCENTILES if f"{name}_ms" in told}
+    answered = any(f"{name}_ms" in told for name in PERCENTILES)
+    response = {name: _interval(told[f"{name}_ms"]) for name in PERCENTILES} if answered else {}
     return KeptStage(str(told["stage"]), float(told["per_s"]), int(told["requests"]), response)
 
 
