@@ -313,6 +313,13 @@ def test_no_other_file_is_overwritten(tmp_path: Path) -> None:
         check(Options(load_save=path), SETTINGS)
 
 
+def test_where_nothing_can_be_written(tmp_path: Path) -> None:
+    """A place that no run can be kept in is known before there is one."""
+    with pytest.raises(ConfigError, match="no file can be written there") as refused:
+        check(Options(load_save=kept(tmp_path) / "run" / FILE), SETTINGS)
+    assert f"a new file in {tmp_path / FILE}" in refused.value.message
+
+
 def test_it_judges_what_it_has_read() -> None:
     """The file's own text is enough to judge by."""
     assert judged(run((5, 60)), parsed(as_text(baseline()), FILE)).verdict is FAILED
