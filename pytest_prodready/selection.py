@@ -101,8 +101,13 @@ def named_targets(config: pytest.Config) -> tuple[Path, ...]:
 
 def benchmarks_wanted(config: pytest.Config) -> bool:
     """Whether the benchmarks are asked for: by their mark, or by a node id that names one."""
-    named = any(argument.partition("::")[2].startswith(BENCHMARKS) for argument in config.args)
-    return named or benchmarks_asked_for(config.option.markexpr)
+    return any(map(names_benchmarks, config.args)) or benchmarks_asked_for(config.option.markexpr)
+
+
+def names_benchmarks(argument: str) -> bool:
+    """Whether a node id is that of the benchmarks or of one of them, and of no test of a user's."""
+    path, *parts = argument.split("::")
+    return Path(path).name == FILE_NAME and parts[:1] == [BENCHMARKS]
 
 
 def starts_servers(item: pytest.Item) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_prodready.selection import asked_for, benchmarks_asked_for
+from pytest_prodready.selection import asked_for, benchmarks_asked_for, names_benchmarks
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,19 @@ def test_asking_for_benchmarks(expression: str) -> None:
 def test_benchmarks_come_for_nothing_else(expression: str) -> None:
     """The gate doesn't bring them along."""
     assert not benchmarks_asked_for(expression)
+
+
+@pytest.mark.parametrize(
+    ("argument", "named"),
+    [
+        ("prodready.toml::benchmark", True),
+        ("shop/prodready.toml::benchmark::test_request[list]", True),
+        ("prodready.toml::load::test_stays_up", False),
+        ("prodready.toml", False),
+        ("test_speed.py::benchmark_of_mine", False),
+        ("test_speed.py::benchmark", False),
+    ],
+)
+def test_naming_benchmarks(argument: str, named: bool) -> None:
+    """A node id of theirs asks for them, and no other that begins like it."""
+    assert names_benchmarks(argument) is named
