@@ -25,13 +25,16 @@ def asking(base_url: str, request: Request) -> Iterator[Callable[[], None]]:
 
         def ask() -> None:
             """Send it once."""
-            filled = with_token(request, new_token())
+            token = new_token()
+            filled = with_token(request, token)
             try:
                 answer = client.request(filled.method, filled.path, json=filled.json_, headers=filled.headers)
             except httpx.HTTPError as failure:
                 raise _not_as_declared(request, f"no answer ({type(failure).__name__})") from None
             if not request.accepts(answer.status_code):
                 raise _not_as_declared(request, str(answer.status_code))
+            if request.contains.replace("{token}", token).encode() not in answer.content:
+                raise _not_as_declared(request, f"{answer.status_code} with another body")
 
         yield ask
 
@@ -57,6 +60,7 @@ def checking_out(environment: Environment, settings: Settings) -> Iterator[Calla
 
 def _not_as_declared(request: Request, got: str) -> ApplicationError:
     wanted = ", ".join(map(str, request.expect)) or "2xx or 3xx"
+    wanted += f" with {request.contains!r}" if request.contains else ""
     return ApplicationError(
         f"{request.label} got {got}, and {wanted} is declared: what is answered otherwise isn't timed",
         value=f"{request.method} {request.path}",
