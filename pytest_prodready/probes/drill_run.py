@@ -124,6 +124,7 @@ class _Run:
         with ExitStack() as held, ExitStack() as streams:
             self._watch(streams)
             wait_until(time.monotonic() + BEFORE_S)
+            wait_until(time.monotonic() + self.fault.deadline_s, self._has_written)
             before = self._statements()
             self.scene.progress(f"{self.fault.name}: {self.fault.words}")
             self.watched.mark("fault")
@@ -188,6 +189,10 @@ class _Run:
 
         wait_until(time.monotonic() + self.fault.recover_s, over, every_s=0.1)
         wait_until(time.monotonic() + AFTER_S)
+
+    def _has_written(self) -> bool:
+        """Whether a write was acknowledged by now, which the fault could lose: some take their time."""
+        return self.journal is None or any(each.expected for each in self.journal.attempts())
 
     def _writes_recovered(self, healed: float) -> bool:
         if self.journal is None:
