@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from pytest_prodready.errors import ApplicationError
+from pytest_prodready.findings import Capability
+from pytest_prodready.fixtures.benchmark import not_sent
 from pytest_prodready.probes.benchmarks import asking
 from pytest_prodready.settings import Request
 
@@ -62,3 +64,11 @@ def test_what_is_answered_otherwise(request_: Request, says: str, address: str) 
     """Another status, and another content: neither is a time of what was declared."""
     with asking(address, request_) as once, pytest.raises(ApplicationError, match=says):
         once()
+
+
+def test_what_may_write_is_not_sent_to_a_server_of_the_users() -> None:
+    """A thousand POSTs would leave a thousand rows: the user has to allow it."""
+    post, get = Request(path="/jobs", method="POST"), Request(path="/jobs")
+    assert "a POST may write" in not_sent(post, {Capability.SERVICE})
+    assert "--prodready-allow-destructive" in not_sent(post, set())
+    assert not_sent(post, {Capability.DESTRUCTIVE}) == not_sent(get, set()) == ""
