@@ -30,6 +30,7 @@ class Machine:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._ours: list[psutil.Process] = []
+        self._started: set[psutil.Process] = set()  # by this run; of the rest some may be another's
         self._known_until = 0.0
         self._last: dict[int, tuple[float, Mapping[str, float]]] = {}
         self._ours_s = 0.0
@@ -68,7 +69,7 @@ class Machine:
             self._ours, self._known_until = self._mine(), now + KNOWN_FOR_S
         known.update(self._ours)
         self._ours = [each for each in self._ours if self._add(each, since_s)]
-        self._waited_s += since_s * len(known.difference(self._ours))
+        self._waited_s += since_s * len((known & self._started).difference(self._ours))
 
     def _add(self, process: psutil.Process, since_s: float) -> bool:
         """Add what it has used, and waited for, since the last look; False where it has ended."""
@@ -87,6 +88,7 @@ class Machine:
 
     def _mine(self) -> list[psutil.Process]:
         found = of_run(self._folder)
+        self._started.update(found)
         if not any(_is_server(process) for process in found):
             found += [process for process in psutil.process_iter() if _is_server(process)]
         return [*found, psutil.Process()]
