@@ -57,6 +57,8 @@ class Slices:
             yield from self._named(told["error"])
         elif "health" in told:
             yield {"health": {**told["health"], "worker": self._from}}
+        elif "start" in told:
+            yield told
         elif "unfinished" in told:
             self._unfinished += told["unfinished"]
         elif "done" in told:
@@ -151,11 +153,10 @@ class Workers:
         end = time.monotonic() + BEGUN_WITHIN_S
         told: list[Told] = []
         while time.monotonic() < end and self.alive:
-            for each in self._master.told():
+            told += self.news()  # all of it: the workers' first words may have come with the start
+            for each in told:
                 if isinstance(each, dict) and "start" in each:
                     return float(each["start"]), told
-                self._note(each)
-                told += self._slices.merged(each)
             wait_until(time.monotonic() + POLL_S / 5)
         raise ServerError("The workers of the load did not begin.", value=self._master.log())
 

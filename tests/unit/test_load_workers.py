@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import pytest
 
 from pytest_prodready.checks import load as check
 from pytest_prodready.checks import load_truth
+from pytest_prodready.environment.runs import Run
 from pytest_prodready.findings import Verdict
 from pytest_prodready.generator.addresses import address_from_here, seen_from_here, unreachable
 from pytest_prodready.generator.plan import Ask, Plan, Stage
 from pytest_prodready.generator.schedule import Schedule, Slice, Slot
 from pytest_prodready.generator.stream import Sample
 from pytest_prodready.generators import Generators
+from pytest_prodready.probes import load_workers
 from pytest_prodready.probes.load import SELF_TEST, Topology, Worker
 from pytest_prodready.probes.load_generator import Told
 from pytest_prodready.probes.load_health import generator_of, with_figures
 from pytest_prodready.probes.load_stats import Digest
-from pytest_prodready.probes.load_workers import Slices, WorkerLost
+from pytest_prodready.probes.load_workers import Slices, WorkerLost, Workers
 from pytest_prodready.reports.load_chart import load_chart
 
 from .checks.loads import LIMITS, POOL, load
@@ -104,6 +106,49 @@ def test_a_gap_is_no_load() -> None:
         merged({"from": [1, 0]}, {"from": [0, 0]}, {"from": [1, 2]})
     with pytest.raises(WorkerLost, match="message 1 of worker 2"):
         merged({"from": [1, 0]}, {"from": [1, 2]})
+
+
+class Master:
+    """Tells what is written here, a part at each look, and has ended after the last."""
+
+    parts: ClassVar[list[list[Told]]]
+
+    def __init__(self, *_: Any) -> None:
+        self._left = [list(each) for each in self.parts]
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is more."""
+        return bool(self._left)
+
+    def told(self) -> list[Told]:
+        """The next part."""
+        return self._left.pop(0) if self._left else []
+
+    def log(self) -> str:
+        """Nothing."""
+        return ""
+
+
+def led(monkeypatch: pytest.MonkeyPatch, *parts: list[Told]) -> Workers:
+    """Two workers of other hosts whose master tells this."""
+    monkeypatch.setattr(load_workers, "Telling", type("ThisMaster", (Master,), {"parts": list(parts)}))
+    return Workers(cast("Run", None), Generators(expected=2))
+
+
+def test_what_comes_with_the_start_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gate that was late to look reads the start and a worker's first words at once."""
+    first: list[Told] = [
+        {"clock": {"worker": 0, "known_to_ms": 1.0}},
+        {"start": 7.5},
+        {"from": [0, 0]},
+        sample(0),
+    ]
+    workers = led(monkeypatch, first, [{"from": [0, 1]}, sample(2)])
+    began, told = workers.began()
+    assert began == 7.5
+    assert [each.number for each in told if isinstance(each, Sample)] == [0]
+    assert [each.number for each in workers.news() if isinstance(each, Sample)] == [2]
 
 
 def health(worker: int, at_s: float = 1.5, **figures: float) -> Mapping[str, Any]:
