@@ -132,11 +132,14 @@ class Workers:
         """Start those of this machine, or wait for the others; raises ServerError when they don't come."""
         within_s = self._wanted.wait_s if self._wanted.expected else READY_WITHIN_S
         end, tell_at = time.monotonic() + within_s, 0.0
-        while len(self._hosts) < self._wanted.count:
+        while True:
+            running = self.alive  # before its last words are read
             for told in self._master.told():
                 self._note(told)
+            if len(self._hosts) == self._wanted.count:
+                return
             now = time.monotonic()
-            if now > end or not self.alive:
+            if now > end or not running:
                 raise self._absent(within_s)
             if now > tell_at:
                 tell_at = now + TELL_EVERY_S

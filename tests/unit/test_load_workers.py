@@ -11,6 +11,7 @@ import pytest
 from pytest_prodready.checks import load as check
 from pytest_prodready.checks import load_truth
 from pytest_prodready.environment.runs import Run
+from pytest_prodready.errors import ServerError
 from pytest_prodready.findings import Verdict
 from pytest_prodready.generator.addresses import address_from_here, seen_from_here, unreachable
 from pytest_prodready.generator.plan import Ask, Plan, Stage
@@ -109,7 +110,7 @@ def test_a_gap_is_no_load() -> None:
 
 
 class Master:
-    """Tells what is written here, a part at each look, and has ended after the last."""
+    """Tells what is written here, a part at each look, and has ended before the last is read."""
 
     parts: ClassVar[list[list[Told]]]
 
@@ -118,8 +119,8 @@ class Master:
 
     @property
     def alive(self) -> bool:
-        """Whether there is more."""
-        return bool(self._left)
+        """Whether there is more to come."""
+        return len(self._left) > 1
 
     def told(self) -> list[Told]:
         """The next part."""
@@ -149,6 +150,14 @@ def test_what_comes_with_the_start_is_not_lost(monkeypatch: pytest.MonkeyPatch) 
     assert began == 7.5
     assert [each.number for each in told if isinstance(each, Sample)] == [0]
     assert [each.number for each in workers.news() if isinstance(each, Sample)] == [2]
+
+
+def test_last_words_of_a_master_are_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that can't listen says why and ends; its end is no reason of its own."""
+    with pytest.raises(ServerError, match="There is no listening for workers"):
+        led(monkeypatch, [], [{"deaf": "the port is taken"}]).gather(lambda _: None)
+    with pytest.raises(ServerError, match="0 of 2 workers have come"):
+        led(monkeypatch, []).gather(lambda _: None)
 
 
 def health(worker: int, at_s: float = 1.5, **figures: float) -> Mapping[str, Any]:
