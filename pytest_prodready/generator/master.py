@@ -6,6 +6,7 @@ belongs to one worker, and a load of which a slice is missing is given up.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -121,6 +122,10 @@ class Master:
                 self._tell("unready", worker.problem or "not every worker was ready in time")
                 return
         _ask_the_time(workers, self._say)
+        if unknown := [worker.host for worker in workers if math.isinf(worker.way_s)]:
+            why = f"{ROUNDS} questions for the time had no answer within {ANSWER_WITHIN_S:g} s each"
+            self._tell("unready", f"the clock of {', '.join(unknown)} is not known: {why}")
+            return
         began = time.monotonic() + LEAD_S + max(worker.way_s for worker in workers)
         for worker in workers:
             known_to_ms = round(500 * worker.way_s, 3)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from collections.abc import Mapping
 from typing import Any, ClassVar, cast
 
@@ -29,6 +31,25 @@ from pytest_prodready.reports.load_chart import load_chart
 from .checks.loads import LIMITS, POOL, load
 
 ASKS = (Ask("list", "/jobs", weight=2), Ask("create", "/jobs", kind="create"))
+UNANSWERED = """
+from pytest_prodready.generator import master
+from pytest_prodready.generator.master import Known, Master
+
+
+class Leading(Master):
+    def __init__(self):
+        self._wanted, self._workers = 1, {"a": Known("a", "far away", 0.0)}
+
+    def _say(self, worker, name, said):
+        worker.ready = True  # and nothing else is answered
+
+    def _tell(self, name, value):
+        print(name, value)
+
+
+master.ANSWER_WITHIN_S = 0.001
+Leading()._carry_out("")
+"""
 STAGES = (Stage("a", "", 10, 1), Stage("up", "", 7, 3, climb=True), Stage("again", "", 10, 2))
 
 
@@ -158,6 +179,12 @@ def test_last_words_of_a_master_are_heard(monkeypatch: pytest.MonkeyPatch) -> No
         led(monkeypatch, [], [{"deaf": "the port is taken"}]).gather(lambda _: None)
     with pytest.raises(ServerError, match="0 of 2 workers have come"):
         led(monkeypatch, []).gather(lambda _: None)
+
+
+def test_no_load_begins_by_an_unknown_clock() -> None:
+    """A worker that is never heard in time of its clock has none to begin by, and it is said whose."""
+    told = subprocess.run([sys.executable, "-c", UNANSWERED], capture_output=True, text=True, check=True)
+    assert told.stdout.startswith("unready the clock of far away is not known")
 
 
 def health(worker: int, at_s: float = 1.5, **figures: float) -> Mapping[str, Any]:
