@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_prodready.catalogue import RULES
-from pytest_prodready.checks.load_users import users_reach_the_rate, users_were_held
+from pytest_prodready.checks.load_users import users_could_not, users_reach_the_rate, users_were_held
 from pytest_prodready.checks.load_words import at, judged, kinds, of_either_model, unmeasured
 from pytest_prodready.findings import Finding
 from pytest_prodready.probes.load import Load, Stage
@@ -113,8 +113,11 @@ def goodput_holds(seen: Load, limits: LoadSettings) -> Finding:
         f"{last.goodput:.0f} good answers a second {at(last)} {best.goodput:.0f} at most (at {best.name})"
         f"{_cut(seen, last)}"
     )
-    wrong = told if last.goodput < limits.goodput * best.goodput else ""
-    return judged(rule, seen, wrong=wrong, told=told, limit=f"{limits.goodput:.0%} of the most at any stage")
+    limit, least = f"{limits.goodput:.0%} of the most at any stage", limits.goodput * best.goodput
+    wrong = told if last.goodput < least else ""
+    if wrong and (why := users_could_not(last, seen, least)):
+        return rule.inconclusive(f"{told}; but {why}", limit=limit)
+    return judged(rule, seen, wrong=wrong, told=told, limit=limit)
 
 
 @of_either_model

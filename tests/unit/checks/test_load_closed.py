@@ -146,6 +146,18 @@ def test_a_locustfile_that_stops_proves_nothing() -> None:
     assert {each.verdict for each in all_judged(cut)} == {Verdict.INCONCLUSIVE}
 
 
+def test_users_who_left_are_no_lost_goodput() -> None:
+    """Those who are left at the peak could make no more, however quick the answers; held ones could have."""
+    gone = "only 7 of 100 users were there in stage 10x: others stopped themselves, or were slow to come"
+    seen = closed(used("10x", 10, 15, 15, rate=14.0, possible=14.3), shortfall=gone)
+    finding = check.goodput_holds(seen, LIMITS)
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert "only 7 of 100 users" in finding.summary
+    assert {each.verdict for each in all_judged(seen)} == {Verdict.INCONCLUSIVE}
+    held = closed(used("10x", 10, 15, 15, rate=14.0, held=0.93, possible=200.0), shortfall=gone)
+    assert check.goodput_holds(held, LIMITS).verdict is Verdict.FAILED
+
+
 def test_no_data_is_no_pass() -> None:
     """A locustfile that can't be run, or never sends, leaves every rule open."""
     doubt = (
