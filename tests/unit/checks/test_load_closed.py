@@ -9,8 +9,10 @@ import pytest
 from pytest_prodready.checks import load as check
 from pytest_prodready.checks import load_truth
 from pytest_prodready.findings import Finding, Verdict
+from pytest_prodready.generator.answers import RIGHT
+from pytest_prodready.generator.stream import Sample
 from pytest_prodready.probes.load import Kind, Load
-from pytest_prodready.probes.load_limits import missed
+from pytest_prodready.probes.load_limits import Counted, missed
 
 from .loads import LIMITS, POOL, STARVED, closed, load, times, used
 from .test_load import ALL
@@ -104,6 +106,16 @@ def test_a_stage_without_steady_seconds_says_nothing_of_its_rate() -> None:
     """A climb that was ended while its users were coming."""
     seen = closed(used("10x", 10, 15, 1, rate=30.0, steady_s=0.0))
     assert not missed(seen, LIMITS)
+
+
+def test_users_who_make_more_than_planned_lose_no_climb_by_it() -> None:
+    """Fifteen slow ones of three hundred are as many as may be, though a third of these was planned."""
+    counted = Counted(100)
+    for number in range(300):
+        took_s = 0.5 if number % 20 == 0 else 0.01
+        counted.add(Sample(number, 0, 0, 0.0, 0.0, took_s, 200, RIGHT, -1, 0, -1), LIMITS)
+        assert counted.lost(LIMITS) == ("", "")
+    assert (counted.slow, counted.planned) == (15, 300)
 
 
 def test_hidden_stalls_are_no_pass() -> None:
