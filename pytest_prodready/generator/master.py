@@ -89,9 +89,10 @@ class Master:
     def watch(self) -> None:
         """Say that we live, and see that everybody does."""
         while True:
+            due = time.monotonic() + messages.ALIVE_EVERY_S
             gevent.sleep(messages.ALIVE_EVERY_S)
             self._say_all(messages.ALIVE, {})
-            silent = time.monotonic() - messages.WORKER_LOST_S
+            silent = due - messages.WORKER_LOST_S  # not by now: where we are late, we haven't listened
             for each in [each for each in self._workers.values() if each.heard_at < silent]:
                 self._lose(each, f"was silent for {messages.WORKER_LOST_S:g} s")
 

@@ -112,8 +112,10 @@ class Worker:
 
     def _live(self) -> None:
         """Say that we live, and see that the master does."""
-        while time.monotonic() - self._heard_at < messages.MASTER_LOST_S:
+        due = time.monotonic()
+        while due - self._heard_at < messages.MASTER_LOST_S:
             self.say(messages.ALIVE, {})
+            due = time.monotonic() + messages.ALIVE_EVERY_S  # where we are late, we haven't listened
             gevent.sleep(messages.ALIVE_EVERY_S)
         _end(f"the gate at {self._master[0]} was silent for {messages.MASTER_LOST_S:g} s", 1)
 

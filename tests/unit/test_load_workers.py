@@ -50,6 +50,45 @@ class Leading(Master):
 master.ANSWER_WITHIN_S = 0.001
 Leading()._carry_out("")
 """
+LATE = """
+from types import SimpleNamespace
+
+import gevent
+from pytest_prodready.generator import master, messages
+from pytest_prodready.generator.master import Known, Master
+
+now, late = 0.0, [0, 0, 2.6, 0] + [0] * 20
+
+
+class Leading(Master):
+    def __init__(self):
+        self._wanted, self._workers = 1, {"a": Known("a", "far away", 0.0)}
+
+    def _say(self, worker, name, said):
+        pass
+
+    def _tell(self, name, value):
+        print(name, f"{now:.2f}", value["why"])
+
+
+def sleep(seconds):
+    global now
+    if now < 4:  # until then the worker speaks, which is heard as soon as we listen
+        for each in leading._workers.values():
+            each.heard_at = now
+    if not late:
+        raise KeyboardInterrupt
+    now += seconds + late.pop(0)
+
+
+leading = Leading()
+master.gevent = SimpleNamespace(sleep=sleep)
+master.time = SimpleNamespace(monotonic=lambda: now)
+try:
+    leading.watch()
+except KeyboardInterrupt:
+    pass
+"""
 STAGES = (Stage("a", "", 10, 1), Stage("up", "", 7, 3, climb=True), Stage("again", "", 10, 2))
 
 
@@ -185,6 +224,12 @@ def test_no_load_begins_by_an_unknown_clock() -> None:
     """A worker that is never heard in time of its clock has none to begin by, and it is said whose."""
     told = subprocess.run([sys.executable, "-c", UNANSWERED], capture_output=True, text=True, check=True)
     assert told.stdout.startswith("unready the clock of far away is not known")
+
+
+def test_a_master_that_was_late_blames_nobody() -> None:
+    """What a worker said while nobody listened isn't silence; two seconds of it are, wherever they come."""
+    told = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True, check=True)
+    assert told.stdout == "lost 6.10 was silent for 2 s\n"
 
 
 def health(worker: int, at_s: float = 1.5, **figures: float) -> Mapping[str, Any]:
