@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
@@ -230,6 +231,23 @@ def test_a_master_that_was_late_blames_nobody() -> None:
     """What a worker said while nobody listened isn't silence; two seconds of it are, wherever they come."""
     told = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True, check=True)
     assert told.stdout == "lost 6.10 was silent for 2 s\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_worker_ends_when_told_to(number: signal.Signals) -> None:
+    """By Ctrl-C, or with its container, at once and in a line; also while it looks for its gate."""
+    command = [sys.executable, "-m", "pytest_prodready.generator", "--worker", "--master-port", "1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as worker:
+        try:
+            assert worker.stdout is not None
+            assert "looks for a gate" in worker.stdout.readline()
+            worker.send_signal(number)
+            told, complaints = worker.communicate(timeout=60)
+        finally:
+            worker.kill()
+    assert told == f"prodready worker: ends: by {number.name}\n"
+    assert complaints == ""
+    assert worker.returncode == 128 + number
 
 
 def health(worker: int, at_s: float = 1.5, **figures: float) -> Mapping[str, Any]:
