@@ -13,7 +13,7 @@ from pytest_prodready.probes.load_closed import (
     too_few_words,
     users_needed,
 )
-from pytest_prodready.probes.load_limits import doubts, slow_by_itself
+from pytest_prodready.probes.load_limits import IN_A_ROW, doubts, slow_by_itself
 from pytest_prodready.settings import LoadSettings
 
 
@@ -51,6 +51,12 @@ def users_could_not(stage: Stage, seen: Load, least: float) -> str:
     if not stage.users or stage.possible >= least:
         return ""
     return shortfall(seen) or too_few_words(stage, seen)
+
+
+def users_left_too_soon(again: Stage, seen: Load, limits: LoadSettings) -> str:
+    """Why the usual load was hardly tried after the peak, by the users' own doing; empty where it was."""
+    tried = sum(each.at_s >= int(again.at_s) for each in seen.seconds)
+    return users_could_not(again, seen, limits.achieved * expected(again, seen)) if tried < IN_A_ROW else ""
 
 
 def _held(stage: Stage, seen: Load) -> str:

@@ -170,6 +170,22 @@ def test_users_who_left_are_no_lost_goodput() -> None:
     assert check.goodput_holds(held, LIMITS).verdict is Verdict.FAILED
 
 
+def test_users_who_left_at_once_are_no_slow_recovery() -> None:
+    """One second of requests after the peak, and nobody there to send more; or all held by the first."""
+    seconds = [each for each in closed().seconds if each.at_s <= 30]
+    gone = used("1x again", 1, 30, 8, rate=0.0, possible=1.5)
+    seen = closed(gone, seconds=seconds, shortfall="only 0 of 10 users were there in stage 1x again: …")
+    finding = check.recovers(seen, LIMITS)
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert "only 0 of 10 users" in finding.summary
+    held = used("1x again", 1, 30, 8, rate=0.0, held=1.0, possible=10_000.0)
+    assert check.recovers(closed(held, seconds=seconds), LIMITS).verdict is Verdict.FAILED
+    slow = [
+        replace(each, p95_ms=900.0, slow=each.due) if each.at_s >= 30 else each for each in closed().seconds
+    ]
+    assert check.recovers(closed(gone, seconds=slow), LIMITS).verdict is Verdict.FAILED
+
+
 def test_no_data_is_no_pass() -> None:
     """A locustfile that can't be run, or never sends, leaves every rule open."""
     doubt = (
