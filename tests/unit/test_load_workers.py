@@ -250,6 +250,16 @@ def test_a_worker_ends_when_told_to(number: signal.Signals) -> None:
     assert worker.returncode == 128 + number
 
 
+def test_a_host_without_locust_is_told_what_to_install() -> None:
+    """A worker's host lacks the extra: a line says so, and what to do."""
+    start = "import runpy; runpy.run_module('pytest_prodready.generator', run_name='__main__')"
+    command = [sys.executable, "-c", f"import sys; sys.modules['locust'] = None; {start}", "--worker"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert told.returncode == 1
+    assert "pip install 'pytest-prodready[load]'" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
 def health(worker: int, at_s: float = 1.5, **figures: float) -> Mapping[str, Any]:
     """What a worker tells of itself."""
     usual = {"cpu": 0.1, "delay": 0.0, "steal": 0.0, "pressure": None, "lag_ms": 1.0}
