@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from pytest_prodready.catalogue import RULES
-from pytest_prodready.checks.load_users import users_reach_the_rate, users_were_held
+from pytest_prodready.checks.load_users import (
+    users_could_not,
+    users_left_too_soon,
+    users_reach_the_rate,
+    users_were_held,
+)
 from pytest_prodready.checks.load_words import at, judged, kinds, of_either_model, unmeasured
 from pytest_prodready.findings import Finding
 from pytest_prodready.probes.load import Load, Stage
@@ -113,8 +118,11 @@ def goodput_holds(seen: Load, limits: LoadSettings) -> Finding:
         f"{last.goodput:.0f} good answers a second {at(last)} {best.goodput:.0f} at most (at {best.name})"
         f"{_cut(seen, last)}"
     )
-    wrong = told if last.goodput < limits.goodput * best.goodput else ""
-    return judged(rule, seen, wrong=wrong, told=told, limit=f"{limits.goodput:.0%} of the most at any stage")
+    limit, least = f"{limits.goodput:.0%} of the most at any stage", limits.goodput * best.goodput
+    wrong = told if last.goodput < least else ""
+    if wrong and (why := users_could_not(last, seen, least)):
+        return rule.inconclusive(f"{told}; but {why}", limit=limit)
+    return judged(rule, seen, wrong=wrong, told=told, limit=limit)
 
 
 @of_either_model
@@ -130,6 +138,8 @@ def recovers(seen: Load, limits: LoadSettings) -> Finding:
     before, at_s = usual.response.p95.high_ms, recovered_at(seen, limits)
     now = again.response.p95.ms if again.response else None
     figures = f"p95 {before:.0f} ms before, {'no answer' if now is None else f'{now:.0f} ms'} afterwards"
+    if at_s is None and (why := users_left_too_soon(again, seen, limits)):
+        return rule.inconclusive(f"the usual load was hardly tried after the peak: {why}", limit=limit)
     if at_s is None:
         wrong = f"{again.seconds:.0f} s after the peak it was not as before: {figures}"
         failed = f", {kinds(again.failed)}" if again.failed else ""

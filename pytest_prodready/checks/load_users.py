@@ -5,8 +5,15 @@ from __future__ import annotations
 from pytest_prodready.checks.load_words import at, judged
 from pytest_prodready.findings import Finding, Rule
 from pytest_prodready.probes.load import Load, Stage
-from pytest_prodready.probes.load_closed import expected, short, too_few, too_few_words, users_needed
-from pytest_prodready.probes.load_limits import doubts, slow_by_itself
+from pytest_prodready.probes.load_closed import (
+    expected,
+    short,
+    shortfall,
+    too_few,
+    too_few_words,
+    users_needed,
+)
+from pytest_prodready.probes.load_limits import IN_A_ROW, doubts, slow_by_itself
 from pytest_prodready.settings import LoadSettings
 
 
@@ -37,6 +44,19 @@ def users_were_held(rule: Rule, seen: Load, limits: LoadSettings, limit: str) ->
         if times is not None and (times.p95.ms > limits.p95_ms or times.p99.ms > limits.p99_ms):
             return rule.inconclusive(_omitted(each), limit=limit)
     return None
+
+
+def users_could_not(stage: Stage, seen: Load, least: float) -> str:
+    """Why a stage's users would have made fewer than `least` a second of any service; empty where not."""
+    if not stage.users or stage.possible >= least:
+        return ""
+    return shortfall(seen) or too_few_words(stage, seen)
+
+
+def users_left_too_soon(again: Stage, seen: Load, limits: LoadSettings) -> str:
+    """Why the usual load was hardly tried after the peak, by the users' own doing; empty where it was."""
+    tried = sum(each.at_s >= int(again.at_s) for each in seen.seconds)
+    return users_could_not(again, seen, limits.achieved * expected(again, seen)) if tried < IN_A_ROW else ""
 
 
 def _held(stage: Stage, seen: Load) -> str:

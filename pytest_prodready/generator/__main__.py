@@ -13,7 +13,10 @@ import os
 import sys
 from pathlib import Path
 
-from pytest_prodready.generator.work import work  # first: it prepares what everything else imports
+try:
+    from pytest_prodready.generator.work import work  # first: it prepares what everything else imports
+except ModuleNotFoundError as failure:  # on a worker's host; the gate has looked before
+    raise SystemExit(f"{failure}: {sys.executable} -m pip install 'pytest-prodready[load]'") from None
 
 # isort: split
 import gevent

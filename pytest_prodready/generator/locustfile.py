@@ -31,12 +31,9 @@ from pytest_prodready.generator.listening import Listener
 from pytest_prodready.generator.loading import Refused, loaded
 from pytest_prodready.generator.locustfile_plan import LocustfilePlan
 from pytest_prodready.generator.stream import Writer
+from pytest_prodready.generator.work import FLUSH_S, LOOK_S, OVER_S, probe
 
 TICK_S = 0.05
-PROBE_S = 0.02
-FLUSH_S = 0.1
-LOOK_S = 1.0
-OVER_S = 2.0  # beyond the last deadline
 AT_ONCE = 100  # users a second; Locust warns of more
 ENDED = (STATE_CLEANUP, STATE_STOPPED, STATE_STOPPING)
 REFUSED = 3
@@ -125,7 +122,7 @@ def _run(plan: LocustfilePlan, writer: Writer, orders: io.FileIO) -> None:
     writer.flush()  # its users may never let us
     health = Health()
     watching = [
-        gevent.spawn(_probe, health),
+        gevent.spawn(probe, health),
         gevent.spawn(_tell, listener, runner, writer, health),
     ]
     course.run()
@@ -157,14 +154,6 @@ def _environment(plan: LocustfilePlan, writer: Writer) -> Environment:
     if not made.user_classes:
         raise Refused("it has no user class with a weight above 0")
     return made
-
-
-def _probe(health: Health) -> None:
-    """How late a short sleep ends: so late everything else here is."""
-    while True:
-        began = time.monotonic()
-        gevent.sleep(PROBE_S)
-        health.lags.append(max(0.0, time.monotonic() - began - PROBE_S))
 
 
 def _tell(listener: Listener, runner: Any, writer: Writer, health: Health) -> None:

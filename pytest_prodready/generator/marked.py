@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from locust.exception import CatchResponseError
+from locust.contrib.fasthttp import FAILURE_EXCEPTIONS
 
 from pytest_prodready.generator.answers import NO_ANSWER, RIGHT, WRONG_STATUS
 from pytest_prodready.generator.users import named
@@ -19,19 +19,26 @@ NAMES = {
     "RemoteDisconnected": "connection closed without an answer",
     "BadStatusLine": "an answer that isn't HTTP",
     "CatchResponseError": "no answer, marked as failed",
+    "str": "no answer, marked as failed",
 }
 
 
 def marked(exception: Any, response: Any) -> tuple[int, int, str]:
     """Verdict, status (0: no answer), and words where the status alone doesn't say why."""
-    status = int(getattr(response, "status_code", 0) or 0)
+    told = getattr(response, "status_code", 0)
+    status = int(told) if isinstance(told, int) else 0  # a client that isn't Locust's has words of its own
     if not exception:
         return RIGHT, status, ""
     if status >= LEAST_ERROR:
         return WRONG_STATUS, status, ""
-    if status and isinstance(exception, CatchResponseError | str):
+    if status and not _broke_off(exception):
         return WRONG_STATUS, status, f"{status}, but marked as failed"
     return NO_ANSWER, 0, _cause(getattr(response, "error", None) or exception)
+
+
+def _broke_off(exception: Any) -> bool:
+    """Whether its answer never came to its end; any other exception is what the locustfile made of it."""
+    return isinstance(exception, FAILURE_EXCEPTIONS) and not isinstance(exception, ValueError)
 
 
 def _cause(failure: Any) -> str:

@@ -6,6 +6,7 @@ belongs to one worker, and a load of which a slice is missing is given up.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -88,9 +89,10 @@ class Master:
     def watch(self) -> None:
         """Say that we live, and see that everybody does."""
         while True:
+            due = time.monotonic() + messages.ALIVE_EVERY_S
             gevent.sleep(messages.ALIVE_EVERY_S)
             self._say_all(messages.ALIVE, {})
-            silent = time.monotonic() - messages.WORKER_LOST_S
+            silent = due - messages.WORKER_LOST_S  # not by now: where we are late, we haven't listened
             for each in [each for each in self._workers.values() if each.heard_at < silent]:
                 self._lose(each, f"was silent for {messages.WORKER_LOST_S:g} s")
 
@@ -121,6 +123,10 @@ class Master:
                 self._tell("unready", worker.problem or "not every worker was ready in time")
                 return
         _ask_the_time(workers, self._say)
+        if unknown := [worker.host for worker in workers if math.isinf(worker.way_s)]:
+            why = f"{ROUNDS} questions for the time had no answer within {ANSWER_WITHIN_S:g} s each"
+            self._tell("unready", f"the clock of {', '.join(unknown)} is not known: {why}")
+            return
         began = time.monotonic() + LEAD_S + max(worker.way_s for worker in workers)
         for worker in workers:
             known_to_ms = round(500 * worker.way_s, 3)

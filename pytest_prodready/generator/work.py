@@ -39,7 +39,7 @@ def work(plan: Plan, crew: Crew, writer: Writer, begin: Callable[[], float] = so
     crew.began = begin()
     writer.tell("began", crew.began)
     health = Health()
-    watching = [gevent.spawn(_probe, health), gevent.spawn(_tell, crew, writer, health)]
+    watching = [gevent.spawn(probe, health), gevent.spawn(_tell, crew, writer, health)]
     crew.run()
     with gevent.Timeout(plan.deadline_s + OVER_S, False):
         while crew.under_way or crew.unsent:
@@ -51,7 +51,7 @@ def work(plan: Plan, crew: Crew, writer: Writer, begin: Callable[[], float] = so
     runner.quit()
 
 
-def _probe(health: Health) -> None:
+def probe(health: Health) -> None:
     """How late a short sleep ends: so late everything else here is."""
     while True:
         began = time.monotonic()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -112,8 +113,10 @@ class Worker:
 
     def _live(self) -> None:
         """Say that we live, and see that the master does."""
-        while time.monotonic() - self._heard_at < messages.MASTER_LOST_S:
+        due = time.monotonic()
+        while due - self._heard_at < messages.MASTER_LOST_S:
             self.say(messages.ALIVE, {})
+            due = time.monotonic() + messages.ALIVE_EVERY_S  # where we are late, we haven't listened
             gevent.sleep(messages.ALIVE_EVERY_S)
         _end(f"the gate at {self._master[0]} was silent for {messages.MASTER_LOST_S:g} s", 1)
 
@@ -122,6 +125,8 @@ def join(host: str, port: int, die_with_stdin: bool) -> int:
     """Work for the master at this address."""
     if die_with_stdin:
         gevent.spawn(_wait_for_the_end_of_stdin)
+    for number in (signal.SIGINT, signal.SIGTERM):  # the first process of a container has no default for it
+        gevent.signal_handler(number, _end, f"by {number.name}", 128 + number)
     _print(f"looks for a gate at {host}:{port}")
     try:
         worker = Worker(host, port)

@@ -31,12 +31,14 @@ class Counted:
     """What was seen of one stage so far, as far as limits ask for it."""
 
     def __init__(self, planned: int) -> None:
-        self.planned = planned
-        self.failed = self.slow = self.slowest = 0
+        self.planned = planned  # or more: nobody plans how many a locustfile's users make
+        self.failed = self.slow = self.slowest = self._count = 0
 
     def add(self, sample: Sample, limits: LoadSettings) -> None:
         """One more request."""
         took_ms = 1000 * (sample.ended_s - sample.intended_s)
+        self._count += 1
+        self.planned = max(self.planned, self._count)
         self.failed += sample.verdict in FAILED
         if sample.verdict != WRONG_STATUS:
             self.slow += took_ms > limits.p95_ms

@@ -21,7 +21,7 @@ from pytest_prodready.generator.locustfile_plan import LocustfilePlan
 from pytest_prodready.generator.stream import Sample
 from pytest_prodready.options import Options
 from pytest_prodready.probes.load import SELF_TEST
-from pytest_prodready.probes.load_generator import READY_WITHIN_S, GeneratorProcess
+from pytest_prodready.probes.load_generator import ENDED_WITHIN_S, READY_WITHIN_S, GeneratorProcess
 from pytest_prodready.probes.load_plan import all_stages
 from pytest_prodready.settings import LoadSettings
 
@@ -105,7 +105,7 @@ class LocustfileProcess(GeneratorProcess):
     def discard(self) -> None:
         """End it with all that it has started, and keep the last that it has said."""
         leftovers.end_command(self._run.folder, self.pid, self._mark)
-        self._process.wait()
+        self._process.wait(ENDED_WITHIN_S)
         close_pipes(self._process)
         self._read.close()
         self._out.unlink(missing_ok=True)

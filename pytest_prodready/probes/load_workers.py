@@ -57,6 +57,8 @@ class Slices:
             yield from self._named(told["error"])
         elif "health" in told:
             yield {"health": {**told["health"], "worker": self._from}}
+        elif "start" in told:
+            yield told
         elif "unfinished" in told:
             self._unfinished += told["unfinished"]
         elif "done" in told:
@@ -130,11 +132,14 @@ class Workers:
         """Start those of this machine, or wait for the others; raises ServerError when they don't come."""
         within_s = self._wanted.wait_s if self._wanted.expected else READY_WITHIN_S
         end, tell_at = time.monotonic() + within_s, 0.0
-        while len(self._hosts) < self._wanted.count:
+        while True:
+            running = self.alive  # before its last words are read
             for told in self._master.told():
                 self._note(told)
+            if len(self._hosts) == self._wanted.count:
+                return
             now = time.monotonic()
-            if now > end or not self.alive:
+            if now > end or not running:
                 raise self._absent(within_s)
             if now > tell_at:
                 tell_at = now + TELL_EVERY_S
@@ -151,11 +156,10 @@ class Workers:
         end = time.monotonic() + BEGUN_WITHIN_S
         told: list[Told] = []
         while time.monotonic() < end and self.alive:
-            for each in self._master.told():
+            told += self.news()  # all of it: the workers' first words may have come with the start
+            for each in told:
                 if isinstance(each, dict) and "start" in each:
                     return float(each["start"]), told
-                self._note(each)
-                told += self._slices.merged(each)
             wait_until(time.monotonic() + POLL_S / 5)
         raise ServerError("The workers of the load did not begin.", value=self._master.log())
 

@@ -2,30 +2,94 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import pytest
 
 from pytest_prodready.checks import load as check
 from pytest_prodready.checks import load_truth
+from pytest_prodready.environment.runs import Run
+from pytest_prodready.errors import ServerError
 from pytest_prodready.findings import Verdict
 from pytest_prodready.generator.addresses import address_from_here, seen_from_here, unreachable
 from pytest_prodready.generator.plan import Ask, Plan, Stage
 from pytest_prodready.generator.schedule import Schedule, Slice, Slot
 from pytest_prodready.generator.stream import Sample
 from pytest_prodready.generators import Generators
+from pytest_prodready.probes import load_workers
 from pytest_prodready.probes.load import SELF_TEST, Topology, Worker
 from pytest_prodready.probes.load_generator import Told
 from pytest_prodready.probes.load_health import generator_of, with_figures
 from pytest_prodready.probes.load_stats import Digest
-from pytest_prodready.probes.load_workers import Slices, WorkerLost
+from pytest_prodready.probes.load_workers import Slices, WorkerLost, Workers
 from pytest_prodready.reports.load_chart import load_chart
 
 from .checks.loads import LIMITS, POOL, load
 
 ASKS = (Ask("list", "/jobs", weight=2), Ask("create", "/jobs", kind="create"))
+UNANSWERED = """
+from pytest_prodready.generator import master
+from pytest_prodready.generator.master import Known, Master
+
+
+class Leading(Master):
+    def __init__(self):
+        self._wanted, self._workers = 1, {"a": Known("a", "far away", 0.0)}
+
+    def _say(self, worker, name, said):
+        worker.ready = True  # and nothing else is answered
+
+    def _tell(self, name, value):
+        print(name, value)
+
+
+master.ANSWER_WITHIN_S = 0.001
+Leading()._carry_out("")
+"""
+LATE = """
+from types import SimpleNamespace
+
+import gevent
+from pytest_prodready.generator import master, messages
+from pytest_prodready.generator.master import Known, Master
+
+now, late = 0.0, [0, 0, 2.6, 0] + [0] * 20
+
+
+class Leading(Master):
+    def __init__(self):
+        self._wanted, self._workers = 1, {"a": Known("a", "far away", 0.0)}
+
+    def _say(self, worker, name, said):
+        pass
+
+    def _tell(self, name, value):
+        print(name, f"{now:.2f}", value["why"])
+
+
+def sleep(seconds):
+    global now
+    if now < 4:  # until then the worker speaks, which is heard as soon as we listen
+        for each in leading._workers.values():
+            each.heard_at = now
+    if not late:
+        raise KeyboardInterrupt
+    now += seconds + late.pop(0)
+
+
+leading = Leading()
+master.gevent = SimpleNamespace(sleep=sleep)
+master.time = SimpleNamespace(monotonic=lambda: now)
+try:
+    leading.watch()
+except KeyboardInterrupt:
+    pass
+"""
 STAGES = (Stage("a", "", 10, 1), Stage("up", "", 7, 3, climb=True), Stage("again", "", 10, 2))
 
 
@@ -104,6 +168,96 @@ def test_a_gap_is_no_load() -> None:
         merged({"from": [1, 0]}, {"from": [0, 0]}, {"from": [1, 2]})
     with pytest.raises(WorkerLost, match="message 1 of worker 2"):
         merged({"from": [1, 0]}, {"from": [1, 2]})
+
+
+class Master:
+    """Tells what is written here, a part at each look, and has ended before the last is read."""
+
+    parts: ClassVar[list[list[Told]]]
+
+    def __init__(self, *_: Any) -> None:
+        self._left = [list(each) for each in self.parts]
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is more to come."""
+        return len(self._left) > 1
+
+    def told(self) -> list[Told]:
+        """The next part."""
+        return self._left.pop(0) if self._left else []
+
+    def log(self) -> str:
+        """Nothing."""
+        return ""
+
+
+def led(monkeypatch: pytest.MonkeyPatch, *parts: list[Told]) -> Workers:
+    """Two workers of other hosts whose master tells this."""
+    monkeypatch.setattr(load_workers, "Telling", type("ThisMaster", (Master,), {"parts": list(parts)}))
+    return Workers(cast("Run", None), Generators(expected=2))
+
+
+def test_what_comes_with_the_start_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gate that was late to look reads the start and a worker's first words at once."""
+    first: list[Told] = [
+        {"clock": {"worker": 0, "known_to_ms": 1.0}},
+        {"start": 7.5},
+        {"from": [0, 0]},
+        sample(0),
+    ]
+    workers = led(monkeypatch, first, [{"from": [0, 1]}, sample(2)])
+    began, told = workers.began()
+    assert began == 7.5
+    assert [each.number for each in told if isinstance(each, Sample)] == [0]
+    assert [each.number for each in workers.news() if isinstance(each, Sample)] == [2]
+
+
+def test_last_words_of_a_master_are_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that can't listen says why and ends; its end is no reason of its own."""
+    with pytest.raises(ServerError, match="There is no listening for workers"):
+        led(monkeypatch, [], [{"deaf": "the port is taken"}]).gather(lambda _: None)
+    with pytest.raises(ServerError, match="0 of 2 workers have come"):
+        led(monkeypatch, []).gather(lambda _: None)
+
+
+def test_no_load_begins_by_an_unknown_clock() -> None:
+    """A worker that is never heard in time of its clock has none to begin by, and it is said whose."""
+    told = subprocess.run([sys.executable, "-c", UNANSWERED], capture_output=True, text=True, check=True)
+    assert told.stdout.startswith("unready the clock of far away is not known")
+
+
+def test_a_master_that_was_late_blames_nobody() -> None:
+    """What a worker said while nobody listened isn't silence; two seconds of it are, wherever they come."""
+    told = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True, check=True)
+    assert told.stdout == "lost 6.10 was silent for 2 s\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_worker_ends_when_told_to(number: signal.Signals) -> None:
+    """By Ctrl-C, or with its container, at once and in a line; also while it looks for its gate."""
+    command = [sys.executable, "-m", "pytest_prodready.generator", "--worker", "--master-port", "1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as worker:
+        try:
+            assert worker.stdout is not None
+            assert "looks for a gate" in worker.stdout.readline()
+            worker.send_signal(number)
+            told, complaints = worker.communicate(timeout=60)
+        finally:
+            worker.kill()
+    assert told == f"prodready worker: ends: by {number.name}\n"
+    assert complaints == ""
+    assert worker.returncode == 128 + number
+
+
+def test_a_host_without_locust_is_told_what_to_install() -> None:
+    """A worker's host lacks the extra: a line says so, and what to do."""
+    start = "import runpy; runpy.run_module('pytest_prodready.generator', run_name='__main__')"
+    command = [sys.executable, "-c", f"import sys; sys.modules['locust'] = None; {start}", "--worker"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert told.returncode == 1
+    assert "pip install 'pytest-prodready[load]'" in told.stderr
+    assert "Traceback" not in told.stderr
 
 
 def health(worker: int, at_s: float = 1.5, **figures: float) -> Mapping[str, Any]:

@@ -192,6 +192,8 @@ def test_another_version_is_refused(run: Run) -> None:
     port = run.ports.reserve()
     other = "from pytest_prodready.generator import messages; messages.ours = lambda: '0.0.1'"
     with joining(port, other) as worker:
+        assert worker.stdout is not None
+        assert "looks for a gate" in worker.stdout.readline()  # the time to start is none of the gate's
         with pytest.raises(ServerError, match="0 of 1 workers"):  # noqa: SIM117 (it is what raises)
             with gathered(run, Generators(expected=1, port=port, wait_s=5), lambda _: None):
                 pass
@@ -204,7 +206,7 @@ def test_another_version_is_refused(run: Run) -> None:
 def test_a_worker_does_not_outlive_its_gate(run: Run) -> None:
     """Another host's worker hears nothing of a gate that was killed, and ends."""
     port = run.ports.reserve()
-    with joining(port) as worker, suppress(ServerError):
+    with joining(port) as worker:
         with gathered(run, Generators(expected=1, port=port), lambda _: None) as workers:
             assert workers is not None
             os.kill(workers.pids[0], signal.SIGKILL)

@@ -9,8 +9,10 @@ import pytest
 from pytest_prodready.checks import load as check
 from pytest_prodready.checks import load_truth
 from pytest_prodready.findings import Finding, Verdict
+from pytest_prodready.generator.answers import RIGHT
+from pytest_prodready.generator.stream import Sample
 from pytest_prodready.probes.load import Kind, Load
-from pytest_prodready.probes.load_limits import missed
+from pytest_prodready.probes.load_limits import Counted, missed
 
 from .loads import LIMITS, POOL, STARVED, closed, load, times, used
 from .test_load import ALL
@@ -106,6 +108,16 @@ def test_a_stage_without_steady_seconds_says_nothing_of_its_rate() -> None:
     assert not missed(seen, LIMITS)
 
 
+def test_users_who_make_more_than_planned_lose_no_climb_by_it() -> None:
+    """Fifteen slow ones of three hundred are as many as may be, though a third of these was planned."""
+    counted = Counted(100)
+    for number in range(300):
+        took_s = 0.5 if number % 20 == 0 else 0.01
+        counted.add(Sample(number, 0, 0, 0.0, 0.0, took_s, 200, RIGHT, -1, 0, -1), LIMITS)
+        assert counted.lost(LIMITS) == ("", "")
+    assert (counted.slow, counted.planned) == (15, 300)
+
+
 def test_hidden_stalls_are_no_pass() -> None:
     """Its own p95 is 10 ms; with what held users would have sent it is 700, which nobody has measured."""
     seen = closed(used("10x", 10, 15, 15, in_turn=times(3, 700, 900)))
@@ -144,6 +156,34 @@ def test_a_locustfile_that_stops_proves_nothing() -> None:
         assert "ended its test itself in stage 4x" in finding.summary
     cut = replace(seen, stages=seen.stages[:2])
     assert {each.verdict for each in all_judged(cut)} == {Verdict.INCONCLUSIVE}
+
+
+def test_users_who_left_are_no_lost_goodput() -> None:
+    """Those who are left at the peak could make no more, however quick the answers; held ones could have."""
+    gone = "only 7 of 100 users were there in stage 10x: others stopped themselves, or were slow to come"
+    seen = closed(used("10x", 10, 15, 15, rate=14.0, possible=14.3), shortfall=gone)
+    finding = check.goodput_holds(seen, LIMITS)
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert "only 7 of 100 users" in finding.summary
+    assert {each.verdict for each in all_judged(seen)} == {Verdict.INCONCLUSIVE}
+    held = closed(used("10x", 10, 15, 15, rate=14.0, held=0.93, possible=200.0), shortfall=gone)
+    assert check.goodput_holds(held, LIMITS).verdict is Verdict.FAILED
+
+
+def test_users_who_left_at_once_are_no_slow_recovery() -> None:
+    """One second of requests after the peak, and nobody there to send more; or all held by the first."""
+    seconds = [each for each in closed().seconds if each.at_s <= 30]
+    gone = used("1x again", 1, 30, 8, rate=0.0, possible=1.5)
+    seen = closed(gone, seconds=seconds, shortfall="only 0 of 10 users were there in stage 1x again: …")
+    finding = check.recovers(seen, LIMITS)
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert "only 0 of 10 users" in finding.summary
+    held = used("1x again", 1, 30, 8, rate=0.0, held=1.0, possible=10_000.0)
+    assert check.recovers(closed(held, seconds=seconds), LIMITS).verdict is Verdict.FAILED
+    slow = [
+        replace(each, p95_ms=900.0, slow=each.due) if each.at_s >= 30 else each for each in closed().seconds
+    ]
+    assert check.recovers(closed(gone, seconds=slow), LIMITS).verdict is Verdict.FAILED
 
 
 def test_no_data_is_no_pass() -> None:
