@@ -105,7 +105,7 @@ def _slower(item: pytest.Item) -> Iterator[str]:
     if item.get_closest_marker(BENCHMARK_MARK) is None or not session.compare_fail:
         return
     timed = getattr(item, "funcargs", {}).get("benchmark")  # a test with the mark may time nothing
-    now = timed.stats if timed is not None else None
+    now: Any = timed.stats if timed is not None else None
     for path, earlier in session.compared_mapping.items():
         before = earlier.get(item.nodeid, {}).get("stats")
         for each in session.compare_fail if before and now else ():

@@ -90,6 +90,11 @@ def read_generators(config: pytest.Config, env: Mapping[str, str]) -> Generators
             source=told["workers"].source,
             remedy="leave one of the two out; on this machine a worker can be started by hand as well",
         )
+    for each in (told["host"], told["port"], told["wait_s"]):
+        if not made.expected and each.value is not None and each.source.startswith("--"):
+            raise _wrong(
+                "nobody is waited for", each, "add --prodready-load-expect-workers=N, or leave it out"
+            )
     return made
 
 

@@ -116,7 +116,7 @@ def recovered_at(seen: Load, limits: LoadSettings) -> float | None:
     for number, each in enumerate(after):
         slow = each.p95_ms is None or (each.p95_ms > most_ms and each.slow > FEW * each.due)
         row = 0 if slow or each.failed > FEW * each.due else row + 1
-        if row == IN_A_ROW:
+        if row == min(IN_A_ROW, len(after)):  # of a rate below one in some seconds there may be one alone
             return after[number - row + 1].at_s
     return None
 

@@ -113,6 +113,11 @@ CASES: dict[str, tuple[str, list[str], list[str]]] = {
         ["--prodready-load-workers=2", "--prodready-load-expect-workers=2"],
         ["from those of others", "leave one of the two out"],
     ),
+    "waiting for nobody": (
+        SMALL,
+        ["--prodready-load-bind-port=5558"],
+        ["nobody is waited for", "value: 5558", "add --prodready-load-expect-workers=N"],
+    ),
     "waiting for ever": (
         SMALL,
         ["--prodready-load-expect-workers-max-wait=inf"],

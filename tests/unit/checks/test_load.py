@@ -211,6 +211,14 @@ def test_recovery_forgives_a_few_seconds() -> None:
     assert "2 s after the peak" in finding.summary
 
 
+def test_recovery_is_seen_in_the_only_second_with_requests() -> None:
+    """At one request in some seconds there may be one after the peak: that one has to be well."""
+    seconds = [each for each in calm(load().stages) if each.at_s < 30]
+    assert check.recovers(load(seconds=[*seconds, second(30, 4, 1)]), LIMITS).verdict is Verdict.PASSED
+    ill = [*seconds, second(30, 4, 1, failed=1)]
+    assert check.recovers(load(seconds=ill), LIMITS).verdict is Verdict.FAILED
+
+
 def test_headroom_is_advice_with_figures() -> None:
     """A limit just above the peak is told; too few stages tell nothing."""
     bent = [
