@@ -113,10 +113,12 @@ def recovered_at(seen: Load, limits: LoadSettings) -> float | None:
         return None
     most_ms, row = max(limits.unnoticed_ms, limits.slowdown * usual.response.p95.high_ms), 0
     after = [each for each in seen.seconds if each.at_s >= int(again.at_s)]
+    # A schedule of less than a request in some seconds has one alone; users who send no more are held.
+    enough = IN_A_ROW if seen.locustfile else min(IN_A_ROW, len(after))
     for number, each in enumerate(after):
         slow = each.p95_ms is None or (each.p95_ms > most_ms and each.slow > FEW * each.due)
         row = 0 if slow or each.failed > FEW * each.due else row + 1
-        if row == min(IN_A_ROW, len(after)):  # of a rate below one in some seconds there may be one alone
+        if row == enough:
             return after[number - row + 1].at_s
     return None
 
