@@ -232,8 +232,8 @@ class Box:
             return
         if self._made._container is not None:
             with (
-                suppress(docker.errors.NotFound),
                 explained(f"Removing the container of {self.plan.name}"),
+                suppress(docker.errors.NotFound),  # within: outside of it there is none any more
             ):
                 self.container.remove(force=True, v=True)
         self._made.get_docker_client().client.close()
