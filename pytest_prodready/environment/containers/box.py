@@ -103,7 +103,7 @@ class Box:
         """What the engine knows of its main process: Running, Pid, ExitCode, OOMKilled and so on."""
         if self._made is None:
             return {}
-        with suppress(docker.errors.NotFound), explained(f"Looking at the container of {self.plan.name}"):
+        with explained(f"Looking at the container of {self.plan.name}"), suppress(docker.errors.NotFound):
             self.container.reload()
             state: dict[str, Any] = self.container.attrs["State"]
             return state
@@ -182,7 +182,7 @@ class Box:
         """All that it has printed, or the last lines of it."""
         if self._made is None:
             return ""
-        with suppress(docker.errors.NotFound), explained(f"Reading the log of {self.plan.name}"):
+        with explained(f"Reading the log of {self.plan.name}"), suppress(docker.errors.NotFound):
             said = self.container.logs(tail="all" if lines is None else lines)
             return bytes(said).decode("utf-8", "replace")
         return ""
