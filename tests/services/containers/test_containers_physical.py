@@ -28,7 +28,10 @@ def unheard(_: str) -> None:
 def containers_of(api: docker.DockerClient, environment: Environment) -> dict[str, str]:
     """The run's containers by name, with their ids."""
     wanted = {"label": f"{LABEL}={environment.run.id}"}
-    return {str(one.name): str(one.id) for one in api.containers.list(all=True, filters=wanted)}
+    return {
+        str(one.name): str(one.id)
+        for one in api.containers.list(all=True, filters=wanted, ignore_removed=True)
+    }
 
 
 def test_backed_up_and_recovered(start: Start, api: docker.DockerClient) -> None:

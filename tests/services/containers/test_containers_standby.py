@@ -45,7 +45,10 @@ def refused(connection: psycopg.Connection[Any]) -> str | None:
 def names_of(api: docker.DockerClient, environment: Environment) -> dict[str, str]:
     """The run's containers by name, with their ids."""
     wanted = {"label": f"{LABEL}={environment.run.id}"}
-    return {str(one.name): str(one.id) for one in api.containers.list(all=True, filters=wanted)}
+    return {
+        str(one.name): str(one.id)
+        for one in api.containers.list(all=True, filters=wanted, ignore_removed=True)
+    }
 
 
 def test_a_standby(start: Start, api: docker.DockerClient, tmp_path: Path) -> None:
