@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_prodready.probes.drill import Ledger
@@ -265,7 +266,7 @@ class Load:
     @property
     def climb(self) -> tuple[Stage, ...]:
         """The usual load and everything above it."""
-        return tuple(each for each in self.stages if each.name not in (SELF_TEST, WARM_UP, AGAIN))
+        return tuple(each for each in judged(self.stages) if each.name != AGAIN)
 
     @property
     def peak(self) -> Stage | None:
@@ -293,3 +294,8 @@ class Load:
         end = stage.at_s + stage.seconds
         seen = [u.memory_mb for u in self.usage or () if end - stage.seconds / 2 <= u.at_s <= end]
         return sorted(seen)[len(seen) // 2] if seen else None
+
+
+def judged(stages: Sequence[Stage]) -> tuple[Stage, ...]:
+    """The stages that count: all but the generator's own test, and the warm-up."""
+    return tuple(each for each in stages if each.name not in (SELF_TEST, WARM_UP))

@@ -12,18 +12,17 @@ from typing import Any
 from pytest_prodready.probes.load import (
     AGAIN,
     SELF_TEST,
-    WARM_UP,
     Generator,
     MachineLook,
     Second,
     Stage,
     Usage,
     Worker,
+    judged,
 )
 from pytest_prodready.probes.load_stats import percentile
 
 Health = Mapping[str, Any]  # what a process of the generator tells of itself, every second
-NOT_JUDGED = (SELF_TEST, WARM_UP)
 TROUBLE = 0.02  # of a second's requests: fewer move no percentile that is judged
 LAG_SHARE = 0.75  # of the seconds of trouble have no worse a clock
 
@@ -55,14 +54,14 @@ def generator_of(
     Of several processes the worst counts, in each figure.
     """
     tested = next((each for each in stages if each.name == SELF_TEST), None)
-    judged = [each for each in stages if each.name not in NOT_JUDGED]
-    start = min((each.at_s for each in judged), default=0.0)
+    counted = judged(stages)
+    start = min((each.at_s for each in counted), default=0.0)
     shown = [each for each in seconds if each.at_s >= math.floor(start)]
     trouble = [each for each in shown if in_trouble(each, unnoticed_ms)]
     at = {int(each.at_s) for each in trouble or shown}
     seen = [each for each in healths if math.floor(each["at_s"] - 0.5) in at]
     by_process = _by_process(seen).values()
-    climb = [each for each in judged if each.name != AGAIN]
+    climb = [each for each in counted if each.name != AGAIN]
     due = sum(each.due for each in climb)
     return Generator(
         seconds=len(trouble),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pytest_prodready.generator.answers import NEVER_SENT, NO_ANSWER, WRONG_STATUS
 from pytest_prodready.generator.stream import Sample
-from pytest_prodready.probes.load import Generator, Load, Stage
+from pytest_prodready.probes.load import Generator, Interval, Load, Stage, Times, judged
 from pytest_prodready.probes.load_closed import short
 from pytest_prodready.settings import LoadSettings
 
@@ -70,7 +70,7 @@ def too_slow(stage: Stage, usual: Stage | None, limits: LoadSettings) -> str:
     times = stage.response
     if times is None:
         return "no request was served"
-    for name, seen, limit in (("p95", times.p95, limits.p95_ms), ("p99", times.p99, limits.p99_ms)):
+    for name, seen, limit in _limited(times, limits):
         if seen.ms > limit:
             return f"{name} was {seen.ms:.0f} ms ({seen.low_ms:.0f} to {seen.high_ms:.0f})"
     if usual is None or usual.response is None:
@@ -84,9 +84,9 @@ def too_slow(stage: Stage, usual: Stage | None, limits: LoadSettings) -> str:
 def sure(stage: Stage, limits: LoadSettings) -> bool:
     """Whether that can't be chance: the lower end of a confidence is beyond the limit, too."""
     times = stage.response
-    if times is None or (times.p95.ms <= limits.p95_ms and times.p99.ms <= limits.p99_ms):
+    if times is None or all(seen.ms <= limit for _, seen, limit in _limited(times, limits)):
         return True
-    return times.p95.low_ms > limits.p95_ms or times.p99.low_ms > limits.p99_ms
+    return any(seen.low_ms > limit for _, seen, limit in _limited(times, limits))
 
 
 def slow_by_itself(stage: Stage, limits: LoadSettings) -> str:
@@ -97,13 +97,18 @@ def slow_by_itself(stage: Stage, limits: LoadSettings) -> str:
     times = stage.undisturbed
     if times is None:
         return ""
-    for name, seen, limit in (("p95", times.p95, limits.p95_ms), ("p99", times.p99, limits.p99_ms)):
+    for name, seen, limit in _limited(times, limits):
         if seen.low_ms > limit:
             return (
                 f"{name} is {seen.ms:.0f} ms without all the time for which anything here"
                 " waited for a processor, or ran slower beside others"
             )
     return ""
+
+
+def _limited(times: Times, limits: LoadSettings) -> tuple[tuple[str, Interval, float], ...]:
+    """The percentiles that have a limit, by name, with it."""
+    return ("p95", times.p95, limits.p95_ms), ("p99", times.p99, limits.p99_ms)
 
 
 def recovered_at(seen: Load, limits: LoadSettings) -> float | None:
@@ -142,7 +147,7 @@ def missed(seen: Load, limits: LoadSettings) -> bool:
 
 def firm(seen: Load, limits: LoadSettings) -> bool:
     """Whether something was seen that no machine can be blamed for: then no other run makes it good."""
-    if any(slow_by_itself(each, limits) for each in (*seen.climb, *((seen.again,) if seen.again else ()))):
+    if any(slow_by_itself(each, limits) for each in judged(seen.stages)):
         return True
     ledger = seen.ledger
     untrue = ledger is not None and bool(ledger.lost or ledger.twice or ledger.refused_but_there)
