@@ -48,10 +48,11 @@ def generator_of(
     seconds: Sequence[Second],
     healths: Sequence[Health],
     unnoticed_ms: float,
+    self_test: float | None = None,
 ) -> Generator:
     """The figures of the seconds with trouble; where there was none, of all that are judged.
 
-    Of several processes the worst counts, in each figure.
+    Of several processes the worst counts, in each figure; `self_test` is what the worst achieved there.
     """
     tested = next((each for each in stages if each.name == SELF_TEST), None)
     counted = judged(stages)
@@ -65,7 +66,7 @@ def generator_of(
     due = sum(each.due for each in climb)
     return Generator(
         seconds=len(trouble),
-        self_test=None if tested is None else round(tested.achieved, 4),
+        self_test=self_test,
         self_test_rate=0.0 if tested is None else tested.rate,
         cpu=_worst(_mean(each["cpu"] for each in mine) for mine in by_process),
         delay=_worst(_mean(each["delay"] for each in mine) for mine in by_process),

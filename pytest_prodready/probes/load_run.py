@@ -115,15 +115,13 @@ def _once(scene: Scene, workers: Workers | None) -> Load:
     topology = Topology() if workers is None else workers.topology
     rise = risen(before, counters(environment))
     stages, seconds = run.stages(rise), run.seconds()
+    self_test = run.digest.least_achieved(SELF_TEST, topology.workers)
     found = Load(
         expected_rps=limits.expected_rps or 0.0,
         multiplier=limits.multiplier,
         stages=stages,
         seconds=seconds,
-        generator=replace(
-            generator_of(stages, seconds, run.healths, limits.unnoticed_ms),
-            self_test=run.digest.least_achieved(SELF_TEST, topology.workers),
-        ),
+        generator=generator_of(stages, seconds, run.healths, limits.unnoticed_ms, self_test),
         ended=run.ended,
         ended_in=run.ended_in,
         ended_for=run.ended_for,
