@@ -43,6 +43,7 @@ from pytest_prodready.probes.load_workers import carried_out, gathered
 
 ONE_LIMIT = 0.95  # of Locust's own rate
 TWO_LIMIT = 1.7  # of one process
+SETTLED_S = 1.5  # a look at the processor before tells of the start as well
 WAITED = 0.1  # of the time for a processor: then it is short of them
 MORE = 1.15  # than Locust alone can do is asked for; as much is dealt out, which costs time as well
 ALONE = """
@@ -110,7 +111,9 @@ def ours(bench: Bench, workers: int) -> float:
             for each in [*told, *load.news()]:
                 if isinstance(each, Sample):
                     answered += each.ended_s < bench.seconds
-                elif "health" in each:
+                elif (
+                    "health" in each and each["health"]["at_s"] >= 1.5
+                ):  # the first look is at the start as well
                     healths.append(each["health"])
             told = []
             time.sleep(0.05)
@@ -197,6 +200,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--users", type=int, default=50)
     options = parser.parse_args()
+    if options.seconds < 2 * SETTLED_S:
+        parser.error(f"--seconds {options.seconds:g} is too short; at least {2 * SETTLED_S:g}")
     run = Run.open()
     try:
         with server(run) as (url, what):

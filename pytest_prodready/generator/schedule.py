@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from pytest_prodready.generator.plan import Ask, Plan, Stage
+from pytest_prodready.generator.plan import Plan, Stage
 
 
 class Slot(NamedTuple):
@@ -102,6 +102,6 @@ class Schedule:
                 writes += self.slice.of * write
             before += stage.planned
 
-    def instead_of(self, ask: Ask) -> int:
+    def instead_of(self) -> int:
         """What to ask where nothing was written that could be read back yet."""
         return next((n for n, each in enumerate(self.plan.asks) if each.kind == "request"), 0)

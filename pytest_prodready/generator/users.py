@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import select
 from dataclasses import dataclass
 from http.cookiejar import CookieJar
@@ -21,8 +20,9 @@ from gevent.monkey import get_original
 from geventhttpclient.client import HTTPClientPool
 
 from pytest_prodready.generator import answers
+from pytest_prodready.generator.again import Ready, Request, all_ready, written_once
 from pytest_prodready.generator.crew import Crew
-from pytest_prodready.generator.plan import Ask, Plan
+from pytest_prodready.generator.plan import Plan
 from pytest_prodready.generator.schedule import Slot
 from pytest_prodready.generator.stream import Sample, Writer
 
@@ -43,17 +43,17 @@ class Turn:
     def sample(self, writer: Writer, ended_s: float, status: int = 0) -> Sample:
         """What became of it."""
         return Sample(
-            number=self.slot.number,
-            stage=self.slot.stage,
-            ask=self.ask,
-            intended_s=self.slot.at_s,
-            started_s=self.started_s,
-            ended_s=ended_s,
-            status=status,
-            verdict=self.verdict,
-            error=writer.error(self.why) if self.why else -1,
-            busy=int(self.waited),
-            write=self.slot.write,
+            self.slot.number,
+            self.slot.stage,
+            self.ask,
+            self.slot.at_s,
+            self.started_s,
+            ended_s,
+            status,
+            self.verdict,
+            writer.error(self.why) if self.why else -1,
+            int(self.waited),
+            self.slot.write,
         )
 
 
@@ -77,6 +77,7 @@ class SentOnce(HTTPClientPool):
         connections = client._connection_pool
         connections.size = -1  # it tries once more than this, and that is all it is used for
         connections._is_socket_alive = self._is_open
+        client._build_request = written_once(client._build_request)
         return client
 
     def _is_open(self, connection: Any) -> bool:
@@ -114,10 +115,12 @@ class Sender(FastHttpUser):
     host = "http://127.0.0.1"  # each stage has its own
     crew: ClassVar[Crew]
     writer: ClassVar[Writer]
+    ready: ClassVar[list[list[Ready]]]
 
     def on_start(self) -> None:
         """Come without cookies."""
         self.client.client.cookiejar = self.client.cookiejar = Cookies()
+        self.client.client.request_type = Request  # type: ignore[misc]  # of this user alone
 
     @task
     def take_turns(self) -> None:
@@ -139,38 +142,32 @@ class Sender(FastHttpUser):
             never = Turn(slot, slot.ask, started, True, answers.NEVER_SENT, NOTHING_SENT)
             self.writer.sample(never.sample(self.writer, started))
             return
-        number, ask, token = self._asked(slot)
-        turn = Turn(slot, number, started, waited)
+        ask, token = self._asked(slot)
+        turn = Turn(slot, ask, started, waited)
         try:
             with gevent.Timeout(left):
-                self._request(turn, ask, token)
+                self._request(turn, token)
         except (Exception, gevent.Timeout) as failure:  # an answer that can't be read is none
             turn.verdict, turn.why = answers.NO_ANSWER, named(failure)
             self.writer.sample(turn.sample(self.writer, self.crew.now_s))
 
-    def _asked(self, slot: Slot) -> tuple[int, Ask, str]:
+    def _asked(self, slot: Slot) -> tuple[int, str]:
         """What to ask for; a write can only be read back once there is one."""
         schedule = self.crew.schedule
-        ask = schedule.plan.asks[slot.ask]
-        if ask.kind != "read back":
-            return slot.ask, ask, slot.token
+        if schedule.plan.asks[slot.ask].kind != "read back":
+            return slot.ask, slot.token
         if token := schedule.writes.one(self.crew.now_s):
-            return slot.ask, ask, token
-        other = schedule.instead_of(ask)
-        return other, schedule.plan.asks[other], slot.token
+            return slot.ask, token
+        return schedule.instead_of(), slot.token
 
-    def _request(self, turn: Turn, ask: Ask, token: str) -> None:
-        url = self.crew.schedule.plan.stages[turn.slot.stage].url
-        body = None if ask.json is None else json.dumps(ask.json).replace("{token}", token)
-        headers = {name: value.replace("{token}", token) for name, value in ask.headers.items()}
-        if body is not None and "content-type" not in {name.lower() for name in headers}:
-            headers["Content-Type"] = "application/json"
+    def _request(self, turn: Turn, token: str) -> None:
+        ready = self.ready[turn.slot.stage][turn.ask].with_token(token)
         self.client.request(
-            ask.method,
-            url + ask.path.replace("{token}", token),
-            name=ask.label,
-            data=body,
-            headers=headers,
+            ready.method,
+            ready.url,
+            name=ready.name,
+            data=ready.body,
+            headers=ready.headers,
             allow_redirects=False,
             context={"turn": turn, "token": token},
         )
@@ -209,7 +206,11 @@ def runner_for(plan: Plan, crew: Crew, writer: Writer) -> LocalRunner:
         network_timeout=None,  # each request has a deadline of its own
         ssl_context_factory=gevent.ssl.create_default_context,
     )
-    user = type("ScheduledUser", (Sender,), {"crew": crew, "writer": writer, "client_pool": pool})
+    user = type(
+        "ScheduledUser",
+        (Sender,),
+        {"crew": crew, "writer": writer, "ready": all_ready(plan), "client_pool": pool},
+    )
     made = Environment(user_classes=[user])
     runner = made.create_local_runner()
     made.events.request = Answered(crew, writer)  # after the runner, which listens for its statistics
