@@ -16,11 +16,13 @@ from psycopg import sql
 from pytest_prodready.environment.admin import AdminConnections, Connection
 from pytest_prodready.environment.roles import PostgresRole
 from pytest_prodready.environment.service import Endpoint
+from pytest_prodready.environment.waiting import comes_true
 from pytest_prodready.errors import ServerError
 from pytest_prodready.faults import Proxied
 
 ADMIN_WITHIN_S = 10.0
 LOCK_WITHIN_S = 5.0
+ENDED_WITHIN_S = 2.0
 LONG_S = 600.0  # for what takes its time on much data
 BACKENDS = """
     SELECT a.pid, a.application_name, a.client_port, a.state, a.wait_event_type,
@@ -31,6 +33,10 @@ BACKENDS = """
            extract(epoch FROM a.backend_start)::float8
     FROM pg_stat_activity a LEFT JOIN pg_stat_ssl s USING (pid)
     WHERE a.usename = %s AND a.backend_type = 'client backend' ORDER BY a.pid
+"""
+OWN_SESSIONS = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE application_name = 'prodready' AND datname = current_database() AND pid <> pg_backend_pid()
 """
 OWN_TABLES = """
     SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -203,6 +209,16 @@ class Database:
         """Close the connections that were kept."""
         for kept in list(self._kept.values()):
             kept.close()
+
+    def count_own_reads(self) -> None:
+        """See that what the gate has read so far is in the server's counters, and won't come later.
+
+        A session tells what it has read once a second at most and while it is idle up to ten seconds late
+        (PGSTAT_MIN_INTERVAL, PGSTAT_IDLE_INTERVAL), but all of it when it ends.
+        """
+        self.close()
+        with self.admin() as admin:
+            comes_true(lambda: _one(admin.execute(OWN_SESSIONS)) == 0, ENDED_WITHIN_S)
 
     @contextmanager
     def _unlimited(self) -> Iterator[Connection]:

@@ -32,6 +32,7 @@ class Scans:
 
 def scans(database: Database, traffic: Traffic, settings: Settings, progress: Callable[[str], None]) -> Scans:
     """Send each declared request a few times, and count how the tables are read meanwhile."""
+    database.count_own_reads()
     before = {each.name: each for each in tables(database)}
     answers = []
     for number in range(ROUNDS):
