@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import time
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -24,6 +26,15 @@ SERVERS = frozenset(
 )
 
 
+class _Seen(NamedTuple):
+    """One process at the last look."""
+
+    parent: int
+    ran_s: float
+    children_s: float  # that it has waited for
+    waits: Mapping[str, float] | None  # for a processor, by thread, in seconds; None: unknown
+
+
 class Machine:
     """Counts processor time since it was made."""
 
@@ -32,7 +43,10 @@ class Machine:
         self._ours: list[psutil.Process] = []
         self._started: set[psutil.Process] = set()  # by this run; of the rest some may be another's
         self._known_until = 0.0
-        self._last: dict[int, tuple[float, Mapping[str, float]]] = {}
+        self._last: dict[int, _Seen] = {}
+        self._again_s: dict[int, float] = defaultdict(
+            float
+        )  # by parent: of children counted while they lived
         self._ours_s = 0.0
         self._ran_s = self._waited_s = 0.0  # of these, for requests: we look on
         self._tells = delay_of(os.getpid()) is not None
@@ -68,23 +82,37 @@ class Machine:
         if now > self._known_until:
             self._ours, self._known_until = self._mine(), now + KNOWN_FOR_S
         known.update(self._ours)
-        self._ours = [each for each in self._ours if self._add(each, since_s)]
-        self._waited_s += since_s * len((known & self._started).difference(self._ours))
+        seen = {each: read for each in self._ours if (read := _read(each)) is not None}
+        self._ours = list(seen)
+        ended = known.difference(seen)
+        for each in ended:  # first: parents tell of them from now on
+            self._forget(each.pid)
+        for each, read in seen.items():
+            self._add(each, read, since_s)
+        self._waited_s += since_s * len(ended & self._started)
 
-    def _add(self, process: psutil.Process, since_s: float) -> bool:
-        """Add what it has used, and waited for, since the last look; False where it has ended."""
-        try:
-            used, is_new = process.cpu_times(), process.create_time() > self._began
-        except psutil.Error:
-            return False
-        ran, waits = used.user + used.system, delays_of(process.pid)
-        before, waited = self._last.get(process.pid, (0.0, {}) if is_new else (ran, waits or {}))
-        self._last[process.pid] = (ran, waited if waits is None else waits)
-        self._ours_s += ran - before
+    def _add(self, process: psutil.Process, now: _Seen, since_s: float) -> None:
+        """Add what it has used, and waited for, since the last look."""
+        first = _Seen(now.parent, 0.0, 0.0, {}) if process.create_time() > self._began else now
+        before = self._last.get(process.pid, first)
+        self._last[process.pid] = now if now.waits is not None else now._replace(waits=before.waits)
+        ran_s = now.ran_s - before.ran_s + self._of_children(process.pid, now.children_s - before.children_s)
+        self._ours_s += ran_s
         if process.pid != os.getpid():
-            self._ran_s += ran - before
-            self._waited_s += risen_s(waited, waits, since_s)
-        return True
+            self._ran_s += ran_s
+            self._waited_s += risen_s(before.waits or {}, now.waits, since_s)
+
+    def _of_children(self, pid: int, ended_s: float) -> float:
+        """What children that have ended had used beyond what was counted: most live for less than a look."""
+        again_s = min(ended_s, self._again_s[pid])
+        self._again_s[pid] -= again_s
+        return ended_s - again_s
+
+    def _forget(self, pid: int) -> None:
+        """One has ended; its parent, if it waits for it, will have used all that it has."""
+        seen = self._last.pop(pid, None)
+        if seen is not None:
+            self._again_s[seen.parent] += seen.ran_s + seen.children_s
 
     def _mine(self) -> list[psutil.Process]:
         found = of_run(self._folder)
@@ -92,6 +120,17 @@ class Machine:
         if not any(_is_server(process) for process in found):
             found += [process for process in psutil.process_iter() if _is_server(process)]
         return [*found, psutil.Process()]
+
+
+def _read(process: psutil.Process) -> _Seen | None:
+    """What it has used so far; None where it has ended."""
+    try:
+        used = process.cpu_times()
+        parent = process.ppid()
+    except psutil.Error:
+        return None
+    children_s = used.children_user + used.children_system
+    return _Seen(parent, used.user + used.system, children_s, delays_of(process.pid))
 
 
 def risen_s(before: Mapping[str, float], now: Mapping[str, float] | None, since_s: float) -> float:
