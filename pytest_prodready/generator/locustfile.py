@@ -147,6 +147,11 @@ def _environment(plan: LocustfilePlan, writer: Writer) -> Environment:
         raise Refused(
             "its arguments, or locust.conf, can't be parsed; the reason is the last it says"
         ) from None
+    if unknown := set(options.user_classes or ()) - set(classes):
+        raise Refused(
+            f"it has no user class {', '.join(sorted(unknown))}, which its arguments name;"
+            f" it has {', '.join(sorted(classes))}"
+        )
     chosen = [each for name, each in classes.items() if name in (options.user_classes or classes)]
     made = Environment(
         user_classes=chosen, events=events, host=host, parsed_options=options, stop_timeout=plan.deadline_s

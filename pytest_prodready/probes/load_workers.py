@@ -6,7 +6,9 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from pytest_prodready.environment.logs import tail
 from pytest_prodready.environment.runs import Run
 from pytest_prodready.errors import ServerError
 from pytest_prodready.generator.plan import Plan
@@ -93,6 +95,7 @@ class Workers:
         master = ("--master", str(generators.count), "--bind-host", host, "--bind-port", str(port))
         self._master = Telling(run, *master)
         self._ours: list[subprocess.Popen[bytes]] = []
+        self._logs: list[Path] = []  # of these
         self._hosts: list[str] = []
         self._clocks_ms: dict[int, float] = {}
         self._slices = Slices(generators.count)
@@ -138,6 +141,7 @@ class Workers:
                 self._note(told)
             if len(self._hosts) == self._wanted.count:
                 return
+            self._see_that_ours_live()
             now = time.monotonic()
             if now > end or not running:
                 raise self._absent(within_s)
@@ -217,10 +221,20 @@ class Workers:
                     f"worker {seen['worker'] + 1} of {self._wanted.count}, {seen['host']}, {seen['why']}"
                 )
 
+    def _see_that_ours_live(self) -> None:
+        for process, log in zip(self._ours, self._logs, strict=True):
+            if process.poll() is not None:
+                raise ServerError(
+                    f"A worker on this machine ended with status {process.returncode} before the load began.",
+                    value=tail(log),
+                    source="--prodready-load-workers",
+                )
+
     def _started(self, port: int) -> subprocess.Popen[bytes]:
         number = len(list(self._run.folder.glob("load-worker-*.log"))) + 1
+        self._logs.append(self._run.folder / f"load-worker-{number}.log")
         words = ["pytest_prodready.generator", "--worker", "--master-port", str(port), "--die-with-stdin"]
-        return spawned(self._run, words, self._run.folder / f"load-worker-{number}.log")
+        return spawned(self._run, words, self._logs[-1])
 
     def _who_is_there(self) -> str:
         where = f" at {self._wanted.host}:{self._wanted.port}" if self._wanted.expected else ""

@@ -147,6 +147,7 @@ BAD = {
     "exits": ("import sys\nsys.exit('not today')\n", "SystemExit: not today"),
     "no users": ("import locust\n", "it has no user class"),
     "unknown argument": (USER, "can't be parsed"),
+    "unknown class": (USER, "it has no user class Nobody, which its arguments name; it has "),
     "no tasks": ("from locust import HttpUser\nclass A(HttpUser):\n    pass\n", "sent no request"),
     "waits in on_start": (
         USER + "\n    def on_start(self):\n        time.sleep(3600)\n",
@@ -177,7 +178,7 @@ BAD = {
 def test_bad_locustfile_is_explained_in_time(users: Any, name: str) -> None:
     """Whatever is wrong with it, no rule passes, and the reason is said."""
     text, says = BAD[name]
-    arguments = ["--no-such-option"] if name == "unknown argument" else []
+    arguments = {"unknown argument": ["--no-such-option"], "unknown class": ["Nobody"]}.get(name, [])
     loaded = users("well", text, locust_arguments=arguments, **QUICK)
     finding = check.requests_succeed(loaded.seen, loaded.settings.load)
     assert finding.verdict is Verdict.INCONCLUSIVE

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 
 import psutil
 import pytest
@@ -23,7 +24,8 @@ from pytest_prodready.generator.messages import MASTER_LOST_S
 from pytest_prodready.generator.plan import Ask, Plan, Stage
 from pytest_prodready.generator.stream import Sample
 from pytest_prodready.generators import Generators
-from pytest_prodready.probes.load_generator import Told, null_server
+from pytest_prodready.probes import load_workers
+from pytest_prodready.probes.load_generator import READY_WITHIN_S, Told, null_server, spawned
 from pytest_prodready.probes.load_workers import WorkerLost, Workers, carried_out, gathered
 
 ENDS_WITHIN_S = 40.0
@@ -135,6 +137,21 @@ def test_a_lost_worker_is_told(run: Run, number: signal.Signals) -> None:
             assert time.monotonic() - began < 10
             with suppress(ProcessLookupError):
                 os.kill(workers.pids[-1], signal.SIGCONT)
+
+
+def test_a_worker_that_never_comes_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of ours that can't start isn't waited for, and what it said last is shown."""
+
+    def started(run: Run, words: list[str], log: Path) -> subprocess.Popen[bytes]:
+        return spawned(run, ["pytest_prodready.nothing", *words[1:]], log)
+
+    monkeypatch.setattr(load_workers, "spawned", started)
+    began = time.monotonic()
+    with pytest.raises(ServerError, match="ended with status 1 before the load began") as told:  # noqa: SIM117
+        with gathered(run, Generators(workers=2), lambda _: None):
+            pass
+    assert "No module named pytest_prodready.nothing" in str(told.value)
+    assert time.monotonic() - began < READY_WITHIN_S
 
 
 def test_workers_die_with_their_gate() -> None:
