@@ -9,7 +9,7 @@ from typing import Concatenate, ParamSpec
 
 from pytest_prodready.findings import Finding, Rule, Verdict
 from pytest_prodready.probes.load import Kind, Load, Stage
-from pytest_prodready.probes.load_closed import shortfall
+from pytest_prodready.probes.load_closed import shortfall, too_high, users_needed
 from pytest_prodready.probes.load_limits import doubts
 
 NAMED = 3
@@ -31,9 +31,25 @@ def of_either_model(
             return finding
         if finding.verdict is Verdict.PASSED and (less := shortfall(seen)):
             finding = finding.rule.inconclusive(f"nothing wrong, but {less}", limit=finding.limit)
+        asked = tuple(each for each in seen.stages if not too_high(each, seen))
+        if finding.verdict is Verdict.FAILED and asked != seen.stages:
+            within = check(replace(seen, stages=asked), *limits, **more)
+            finding = finding if within.verdict is Verdict.FAILED else _beyond(finding, seen)
         return replace(finding, summary=f"{finding.summary}; {CLOSED}")
 
     return judge
+
+
+def _beyond(finding: Finding, seen: Load) -> Finding:
+    """What is wrong at a load that nobody expects."""
+    stage = next(each for each in seen.stages if too_high(each, seen))
+    most = seen.expected_rps * seen.multiplier
+    return finding.rule.inconclusive(
+        f"{finding.summary}; but {stage.users} users made {stage.rate:.3g}/s at {stage.name},"
+        f" where {most:g}/s are the most that is expected",
+        limit=finding.limit,
+        change=f"Set [load] users_at_1x = {users_needed(stage, seen)} (by what these made).",
+    )
 
 
 def unknown_to_us(rule: Rule, what: str) -> Finding:

@@ -10,6 +10,7 @@ import math
 from pytest_prodready.probes.load import Load, Stage
 
 CHANCE = 2.0  # standard deviations: users wait as it comes, so their number varies
+MUCH = 1.2  # times the highest expected rate is more than anybody asked for
 ALMOST = 0.9  # of the expected rate is a load that the other rules can be judged by
 
 
@@ -35,6 +36,12 @@ def too_few_words(stage: Stage, seen: Load) -> str:
         f"{stage.users} users made {stage.rate:.3g}/s at {stage.name}, where {expected(stage, seen):g}/s are"
         " expected: too few of them, or some that wait too long"
     )
+
+
+def too_high(stage: Stage, seen: Load) -> bool:
+    """Whether a service got the highest load that is expected from so many users, and would get much more."""
+    most = seen.expected_rps * seen.multiplier
+    return stage.users > 0 and stage.rate >= most and stage.possible > MUCH * most
 
 
 def users_needed(stage: Stage, seen: Load) -> int:

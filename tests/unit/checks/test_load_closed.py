@@ -88,6 +88,39 @@ def test_too_few_users_prove_nothing() -> None:
     assert {each.verdict for each in all_judged(seen)} == {Verdict.INCONCLUSIVE}
 
 
+def test_too_many_users_fail_nobody() -> None:
+    """Slow at three times the load that is expected, the service isn't to blame; the remedy has a number."""
+    slow = times(300, 900, 1500)
+    seen = closed(used("10x", 10, 15, 15, rate=600.0, possible=650.0, response=slow))
+    finding = check.responses_in_time(seen, LIMITS)
+    assert finding.verdict is Verdict.INCONCLUSIVE, finding.summary
+    assert "users made 600/s at 10x, where 200/s are the most that is expected" in finding.summary
+    assert "users_at_1x = " in finding.change
+
+
+@pytest.mark.parametrize(
+    ("rate", "possible"),
+    [
+        (210.0, 230.0),  # somewhat more than expected
+        (150.0, 650.0),  # so many wanted it, and it couldn't do what is expected
+    ],
+)
+def test_a_service_that_is_slow_at_what_is_expected_fails(rate: float, possible: float) -> None:
+    """More users than that make no excuse for it."""
+    seen = closed(used("10x", 10, 15, 15, rate=rate, possible=possible, response=times(300, 900, 1500)))
+    assert check.responses_in_time(seen, LIMITS).verdict is Verdict.FAILED
+
+
+def test_too_many_users_excuse_no_lower_stage() -> None:
+    """It was slow at 4x already, where less was asked of it than it has to take."""
+    slow = times(300, 900, 1500)
+    seen = closed(
+        used("4x", 4, 11, 4, rate=150.0, possible=160.0, response=slow),
+        used("10x", 10, 15, 15, rate=600.0, possible=650.0, response=slow),
+    )
+    assert check.responses_in_time(seen, LIMITS).verdict is Verdict.FAILED
+
+
 def test_starved_users_may_be_the_machines_fault() -> None:
     """Too few requests of a generator that waits for a processor: both are said."""
     seen = closed(used("10x", 10, 15, 15, rate=50.0, possible=51.0), generator=STARVED)
