@@ -111,9 +111,7 @@ def ours(bench: Bench, workers: int) -> float:
             for each in [*told, *load.news()]:
                 if isinstance(each, Sample):
                     answered += each.ended_s < bench.seconds
-                elif (
-                    "health" in each and each["health"]["at_s"] >= 1.5
-                ):  # the first look is at the start as well
+                elif "health" in each and each["health"]["at_s"] >= SETTLED_S:
                     healths.append(each["health"])
             told = []
             time.sleep(0.05)

@@ -61,7 +61,7 @@ def without_open_advice(one: dict[str, Any], other: dict[str, Any]) -> tuple[dic
         rule
         for report in (one, other)
         for rule, each in report["findings"].items()
-        if (each["level"], each["verdict"]) == ("info", "inconclusive")
+        if (each["level"], each["verdict"]) == ("info", "inconclusive") and _passed_in_one(rule, one, other)
     }
 
     def known(report: dict[str, Any]) -> dict[str, Any]:
@@ -69,6 +69,10 @@ def without_open_advice(one: dict[str, Any], other: dict[str, Any]) -> tuple[dic
         return {**report, "findings": findings}
 
     return known(one), known(other)
+
+
+def _passed_in_one(rule: str, *reports: dict[str, Any]) -> bool:
+    return any(report["findings"].get(rule, {}).get("verdict") == "passed" for report in reports)
 
 
 def main() -> None:

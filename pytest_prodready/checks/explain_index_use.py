@@ -68,6 +68,8 @@ def tables_not_scanned(seen: Scans, limits: ExplainSettings) -> Finding:
         "limit": f"{BY_INDEX:.0%} of the reads of a table of {least:,} rows are by index",
         "limits": {"large_table_rows": least},
     }
+    if seen.doubt:
+        return rule.inconclusive(seen.doubt, **details)
     large = [each for each in _judged(seen) if each.rows >= least]
     if not large:
         rows = max((each.rows for each in seen.during), default=0)

@@ -34,7 +34,7 @@ def of_either_model(
         asked = tuple(each for each in seen.stages if not too_high(each, seen))
         if finding.verdict is Verdict.FAILED and asked != seen.stages:
             within = check(replace(seen, stages=asked), *limits, **more)
-            finding = finding if within.verdict is Verdict.FAILED else _beyond(finding, seen)
+            finding = within if within.verdict is Verdict.FAILED else _beyond(finding, seen)
         return replace(finding, summary=f"{finding.summary}; {CLOSED}")
 
     return judge
@@ -42,10 +42,10 @@ def of_either_model(
 
 def _beyond(finding: Finding, seen: Load) -> Finding:
     """What is wrong at a load that nobody expects."""
-    stage = next(each for each in seen.stages if too_high(each, seen))
+    stage = max((each for each in seen.stages if too_high(each, seen)), key=lambda each: each.rate)
     most = seen.expected_rps * seen.multiplier
     return finding.rule.inconclusive(
-        f"{finding.summary}; but {stage.users} users made {stage.rate:.3g}/s at {stage.name},"
+        f"{finding.summary}; but {stage.users} users made {stage.rate:g}/s at {stage.name},"
         f" where {most:g}/s are the most that is expected",
         limit=finding.limit,
         change=f"Set [load] users_at_1x = {users_needed(stage, seen)} (by what these made).",

@@ -32,12 +32,14 @@ class AdminConnections:
         finally:
             self._take_back(connection)
 
-    def close(self) -> None:
-        """Close those that nobody uses."""
+    def close(self) -> list[int]:
+        """Close those that nobody uses; returns the server's processes of these."""
         with self._lock:
             idle, self._idle = self._idle, []
+        pids = [connection.info.backend_pid for connection in idle if not connection.closed]
         for connection in idle:
             _close(connection)
+        return pids
 
     def _working(self, limit_ms: int) -> Connection:
         while True:

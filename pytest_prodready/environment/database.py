@@ -34,10 +34,7 @@ BACKENDS = """
     FROM pg_stat_activity a LEFT JOIN pg_stat_ssl s USING (pid)
     WHERE a.usename = %s AND a.backend_type = 'client backend' ORDER BY a.pid
 """
-OWN_SESSIONS = """
-    SELECT count(*) FROM pg_stat_activity
-    WHERE application_name = 'prodready' AND datname = current_database() AND pid <> pg_backend_pid()
-"""
+LIVING = "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY (%s)"
 OWN_TABLES = """
     SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
@@ -205,20 +202,19 @@ class Database:
         """The last lines of the server's log, where it is ours."""
         return self.server.log_tail(lines) if self.server else ""
 
-    def close(self) -> None:
-        """Close the connections that were kept."""
-        for kept in list(self._kept.values()):
-            kept.close()
+    def close(self) -> list[int]:
+        """Close the connections that were kept; returns the server's processes of these."""
+        return [pid for kept in list(self._kept.values()) for pid in kept.close()]
 
-    def count_own_reads(self) -> None:
-        """See that what the gate has read so far is in the server's counters, and won't come later.
+    def count_own_reads(self) -> bool:
+        """Whether what the gate has read so far is in the server's counters by now, and won't come later.
 
         A session tells what it has read once a second at most and while it is idle up to ten seconds late
-        (PGSTAT_MIN_INTERVAL, PGSTAT_IDLE_INTERVAL), but all of it when it ends.
+        (PGSTAT_MIN_INTERVAL, PGSTAT_IDLE_INTERVAL), but all of it before it ends.
         """
-        self.close()
+        closed = self.close()
         with self.admin() as admin:
-            comes_true(lambda: _one(admin.execute(OWN_SESSIONS)) == 0, ENDED_WITHIN_S)
+            return comes_true(lambda: _one(admin.execute(LIVING, (closed,))) == 0, ENDED_WITHIN_S)
 
     @contextmanager
     def _unlimited(self) -> Iterator[Connection]:

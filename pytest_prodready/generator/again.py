@@ -1,7 +1,7 @@
 """What is sent again and again is made once: a request of the mix, its address taken apart, its head.
 
 The client takes each address apart for every request, and checks and writes every header anew. What holds a
-token is another one each time, and is made each time.
+token is another one each time, and soon isn't kept any more.
 """
 
 from __future__ import annotations
@@ -15,20 +15,15 @@ from typing import Any, Self
 from locust.contrib.fasthttp import FastRequest  # first: it prepares what everything after it imports
 
 # isort: split
+from geventhttpclient.header import Headers
 from geventhttpclient.url import URL
 
 from pytest_prodready.generator.plan import Ask, Plan
 
 TOKEN = "{token}"  # noqa: S105 (a place in a text)
 KEPT = 256  # addresses, and heads of each server
-PARTS = (
-    "scheme",
-    "netloc",
-    "host",
-    "port",
-    "request_uri",
-    "quoted_uri",
-)  # the last is made of the one before
+# The last is made of the one before.
+PARTS = ("scheme", "netloc", "host", "port", "request_uri", "quoted_uri")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +95,14 @@ def written_once(write: Callable[..., str]) -> Callable[..., str]:
     known: dict[Any, str] = {}
 
     def head(method: str, uri: str, body: Any = b"", headers: Any = None, chunked: Any = None) -> str:
-        if chunked or not isinstance(body, bytes) or not isinstance(headers, dict):
+        if chunked or not isinstance(body, bytes) or not isinstance(headers, Headers):
             return write(method, uri, body, headers, chunked)
         key = method, uri, len(body), tuple(map(tuple, dict.values(headers)))
         if (found := known.get(key)) is None:
             found = write(method, uri, body, headers, chunked)
-            if len(known) < KEPT:
-                known[key] = found
+            if len(known) == KEPT:
+                known.clear()  # what comes again is soon there again
+            known[key] = found
         return found
 
     return head

@@ -63,11 +63,11 @@ class SentOnce(HTTPClientPool):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._poll = get_original("select", "poll")()
-        self._known: dict[tuple[str, str], Any] = {}
+        self._known: dict[tuple[str, str, int | None], Any] = {}
 
     def get_client(self, url: Any) -> Any:
         """The client of a server."""
-        where = url.scheme, url.netloc
+        where = url.scheme, url.host, url.port
         if where not in self._known:
             self._known[where] = self._made(url)
         return self._known[where]

@@ -39,9 +39,9 @@ def too_few_words(stage: Stage, seen: Load) -> str:
 
 
 def too_high(stage: Stage, seen: Load) -> bool:
-    """Whether a service got the highest load that is expected from so many users, and would get much more."""
+    """Whether a service gave as many good answers as are expected at most, and was asked for much more."""
     most = seen.expected_rps * seen.multiplier
-    return stage.users > 0 and stage.rate >= most and stage.possible > MUCH * most
+    return stage.users > 0 and stage.goodput >= most and stage.rate > MUCH * most
 
 
 def users_needed(stage: Stage, seen: Load) -> int:

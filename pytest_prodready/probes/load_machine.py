@@ -30,6 +30,7 @@ class _Seen(NamedTuple):
     """One process at the last look."""
 
     parent: int
+    began: float  # Unix time
     ran_s: float
     children_s: float  # that it has waited for
     waits: Mapping[str, float] | None  # for a processor, by thread, in seconds; None: unknown
@@ -44,9 +45,7 @@ class Machine:
         self._started: set[psutil.Process] = set()  # by this run; of the rest some may be another's
         self._known_until = 0.0
         self._last: dict[int, _Seen] = {}
-        self._again_s: dict[int, float] = defaultdict(
-            float
-        )  # by parent: of children counted while they lived
+        self._again_s = defaultdict[int, float](float)  # by parent: of children counted while they lived
         self._ours_s = 0.0
         self._ran_s = self._waited_s = 0.0  # of these, for requests: we look on
         self._tells = delay_of(os.getpid()) is not None
@@ -85,7 +84,8 @@ class Machine:
         seen = {each: read for each in self._ours if (read := _read(each)) is not None}
         self._ours = list(seen)
         ended = known.difference(seen)
-        for each in ended:  # first: parents tell of them from now on
+        # First: parents tell of them from now on. The youngest of them before its own parent.
+        for each in sorted(ended, key=lambda process: process.pid, reverse=True):
             self._forget(each.pid)
         for each, read in seen.items():
             self._add(each, read, since_s)
@@ -93,7 +93,7 @@ class Machine:
 
     def _add(self, process: psutil.Process, now: _Seen, since_s: float) -> None:
         """Add what it has used, and waited for, since the last look."""
-        first = _Seen(now.parent, 0.0, 0.0, {}) if process.create_time() > self._began else now
+        first = now._replace(ran_s=0.0, children_s=0.0, waits={}) if now.began > self._began else now
         before = self._last.get(process.pid, first)
         self._last[process.pid] = now if now.waits is not None else now._replace(waits=before.waits)
         ran_s = now.ran_s - before.ran_s + self._of_children(process.pid, now.children_s - before.children_s)
@@ -104,15 +104,17 @@ class Machine:
 
     def _of_children(self, pid: int, ended_s: float) -> float:
         """What children that have ended had used beyond what was counted: most live for less than a look."""
-        again_s = min(ended_s, self._again_s[pid])
-        self._again_s[pid] -= again_s
+        again_s = min(ended_s, self._again_s.get(pid, 0.0))
+        if again_s:
+            self._again_s[pid] -= again_s
         return ended_s - again_s
 
     def _forget(self, pid: int) -> None:
         """One has ended; its parent, if it waits for it, will have used all that it has."""
         seen = self._last.pop(pid, None)
+        again_s = self._again_s.pop(pid, 0.0)  # of children that ended in the same moment
         if seen is not None:
-            self._again_s[seen.parent] += seen.ran_s + seen.children_s
+            self._again_s[seen.parent] += seen.ran_s + seen.children_s + again_s
 
     def _mine(self) -> list[psutil.Process]:
         found = of_run(self._folder)
@@ -125,12 +127,12 @@ class Machine:
 def _read(process: psutil.Process) -> _Seen | None:
     """What it has used so far; None where it has ended."""
     try:
-        used = process.cpu_times()
-        parent = process.ppid()
+        with process.oneshot():
+            used, parent, began = process.cpu_times(), process.ppid(), process.create_time()
     except psutil.Error:
         return None
     children_s = used.children_user + used.children_system
-    return _Seen(parent, used.user + used.system, children_s, delays_of(process.pid))
+    return _Seen(parent, began, used.user + used.system, children_s, delays_of(process.pid))
 
 
 def risen_s(before: Mapping[str, float], now: Mapping[str, float] | None, since_s: float) -> float:

@@ -72,5 +72,8 @@ def test_what_the_gate_has_just_read_is_not_counted(
     gate = database(server, admin.info.dbname)
     for _ in range(5):
         rows_with(gate, "token")
+    assert gate.count_own_reads()
+    for _ in range(5):
+        rows_with(gate, "token")
     (table,) = counted(server, admin.info.dbname, gate).during
     assert (table.seq_scans, table.index_scans > 0) == (0, True)

@@ -48,6 +48,7 @@ def site() -> Iterator[tuple[str, list[Seen]]]:
 
     class Site(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
@@ -58,12 +59,15 @@ def site() -> Iterator[tuple[str, list[Seen]]]:
             self.end_headers()
             self.wfile.write(b"items")
 
-        do_GET = do_PUT = do_POST = answer
+        do_GET = do_PUT = do_POST = do_DELETE = answer
 
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 50
+
+    with Server(("127.0.0.1", 0), Site) as server:
         serving = threading.Thread(target=server.serve_forever)
         serving.start()
         try:
@@ -76,7 +80,7 @@ def site() -> Iterator[tuple[str, list[Seen]]]:
 def sent_for(run: Run, *asks: Ask) -> list[Seen]:
     """What comes of a mix of requests, all of them answered."""
     with site() as (url, seen):
-        plan = replace(plan_for(Stage("a", url, PER_S, SECONDS), users=20), asks=asks)
+        plan = replace(plan_for(Stage("a", url, PER_S, SECONDS), users=20, deadline_s=20), asks=asks)
         samples, _ = sent(run, plan)
     assert {each.verdict for each in samples} == {RIGHT}
     assert len(samples) == len(seen) == PER_S * SECONDS
@@ -105,6 +109,8 @@ def test_requests_of_a_mix_are_not_mixed_up(run: Run) -> None:
         Ask("e", "/same", "POST", {"X-Who": "e"}, json=["eee"]),
         Ask("f", "/same", "POST", {"X-Who": "f"}, json=["f"], weight=2),
         Ask("g", "/same", "POST", {"X-Who": "f"}, json=["{token}"]),
+        Ask("h", "/same", "PUT", {"X-Who": "h"}),
+        Ask("i", "/same", "DELETE", {"X-Who": "h"}),
     )
     seen = sent_for(run, *asks)
     for who, *told in (
@@ -118,6 +124,7 @@ def test_requests_of_a_mix_are_not_mixed_up(run: Run) -> None:
         assert theirs
         assert all([each.method, each.headers.get("content-type"), each.body] == told for each in theirs)
     assert len({each.body for each in seen if each.headers["x-who"] == "f"}) > len(asks)
+    assert {each.method for each in seen if each.headers["x-who"] == "h"} == {"PUT", "DELETE"}
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ BUSY = replace(JOBS, seq_scans=5, index_scans=995)
         (replace(SEEN, during=(SCANNED,)), Verdict.FAILED, "from end to end: jobs (20,000 rows) 9 of 12"),
         (replace(SEEN, during=(replace(SCANNED, rows=9_999),)), Verdict.UNVERIFIED, "largest has 9,999"),
         (replace(SEEN, during=()), Verdict.UNVERIFIED, "the largest has 0"),
+        (Scans("gate", 0, 0, doubt="sessions still read"), Verdict.INCONCLUSIVE, "sessions still read"),
         (replace(SEEN, during=(replace(JOBS, index_scans=0),)), Verdict.INCONCLUSIVE, "12 requests read no"),
         (replace(SEEN, origin="external", during=(SCANNED,), ever=(BUSY,)), Verdict.PASSED, "995 of 1000"),
         (replace(SEEN, origin="external", during=(SCANNED,)), Verdict.FAILED, "9 of 12"),

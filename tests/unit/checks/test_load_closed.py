@@ -103,12 +103,20 @@ def test_too_many_users_fail_nobody() -> None:
     [
         (210.0, 230.0),  # somewhat more than expected
         (150.0, 650.0),  # so many wanted it, and it couldn't do what is expected
+        (208.0, 260.0),  # users who wait, for answers as well
     ],
 )
 def test_a_service_that_is_slow_at_what_is_expected_fails(rate: float, possible: float) -> None:
     """More users than that make no excuse for it."""
     seen = closed(used("10x", 10, 15, 15, rate=rate, possible=possible, response=times(300, 900, 1500)))
     assert check.responses_in_time(seen, LIMITS).verdict is Verdict.FAILED
+
+
+def test_errors_are_no_answers() -> None:
+    """A service that fails quickly gets more requests from users than it would if it answered."""
+    failed = (Kind("500", "list", 14_900),)
+    bad = used("10x", 10, 15, 15, rate=1000.0, possible=1100.0, due=15_000, good=100, failed=failed)
+    assert check.requests_succeed(closed(bad), LIMITS).verdict is Verdict.FAILED
 
 
 def test_too_many_users_excuse_no_lower_stage() -> None:
@@ -118,7 +126,9 @@ def test_too_many_users_excuse_no_lower_stage() -> None:
         used("4x", 4, 11, 4, rate=150.0, possible=160.0, response=slow),
         used("10x", 10, 15, 15, rate=600.0, possible=650.0, response=slow),
     )
-    assert check.responses_in_time(seen, LIMITS).verdict is Verdict.FAILED
+    finding = check.responses_in_time(seen, LIMITS)
+    assert finding.verdict is Verdict.FAILED
+    assert "at 4x," in finding.summary
 
 
 def test_starved_users_may_be_the_machines_fault() -> None:
