@@ -111,7 +111,8 @@ def _slower(item: pytest.Item) -> Iterator[str]:
         for each in session.compare_fail if before and now else ():
             if each.fails(now, before):
                 took, took_then = 1000 * now[each.field], 1000 * before[each.field]
+                times = f"{took / took_then:.2f} times; " if took_then else ""
                 yield (
                     f"{item.name} got slower: {each.field} {took:.3f} ms, {took_then:.3f} ms in {path}"
-                    f" ({took / took_then:.2f} times; {FAIL})"
+                    f" ({times}{FAIL})"
                 )

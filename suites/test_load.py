@@ -68,13 +68,13 @@ def test_no_hidden_errors(load: Load, conclude: Conclude) -> None:
 @proves("load.pool-has-room")
 def test_pool_has_room(load: Load, limits: Settings, conclude: Conclude) -> None:
     """At the peak the connection pool is not used up."""
-    conclude(load_truth.pool_has_room(load, limits.load, limits.pool))
+    conclude(load_truth.pool_has_room(load, limits.load, limits.pool_here))
 
 
 @proves("load.connections-are-given-back")
 def test_connections_are_given_back(load: Load, limits: Settings, conclude: Conclude) -> None:
     """After the load no connection is left over."""
-    conclude(load_truth.connections_are_given_back(load, limits.pool))
+    conclude(load_truth.connections_are_given_back(load, limits.pool_here))
 
 
 @proves("load.memory-is-bounded")

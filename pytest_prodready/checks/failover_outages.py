@@ -35,7 +35,7 @@ def flapping_is_survived(seen: Flapping, settings: Settings) -> Finding:
         return rule.inconclusive(
             f"{drill.fault}: every request was served, so none of them needs the database"
         )
-    most = limits.accepts_per_s + 2 * (settings.pool.capacity or 0)
+    most = limits.accepts_per_s + 2 * (settings.pool_here.capacity or 0)
     wanted = {"accepts_per_s": limits.accepts_per_s, "recover_within_s": limits.recover_within_s}
     limit = (
         f"at most {most} connections a second, afterwards no more than before, "
@@ -43,7 +43,7 @@ def flapping_is_survived(seen: Flapping, settings: Settings) -> Finding:
     )
     back, not_back = recovery(drill, limits.recover_within_s)
     tries, storm = _storm(seen, most)
-    left, leak = _leak(drill, settings.pool.capacity)
+    left, leak = _leak(drill, settings.pool_here.capacity)
     told = f"{drill.fault}: {kinds(during)}; {tries}; {left}"
     wrong = [ended(drill), storm, leak, not_back, liveness(drill, settings)]
     if any(wrong):

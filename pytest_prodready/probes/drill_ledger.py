@@ -15,11 +15,12 @@ import psycopg
 from pytest_prodready.errors import ProdreadyError
 from pytest_prodready.probes.drill import Ledger, Sent
 from pytest_prodready.probes.traffic import Answer, Traffic, with_token
-from pytest_prodready.settings import Request, WritesSettings
+from pytest_prodready.settings import WritesSettings
 
 EVERY_S = 0.1
 READ_WITHIN_S = 5.0
 SETTLE_S = 3.0  # a read may lag behind an acknowledged write for so long
+ALL_WITHIN_S = 60.0  # reading everything back, by a service that hardly answers any more
 AT_ONCE = 8
 RETRY_AFTER_S = 0.5
 ATTEMPTS = 8
@@ -84,32 +85,41 @@ class ReadBack:
             return in_database, ("database",), ""
         if acknowledged and self._once(acknowledged[0]).status is None:
             return {}, ("service",), "the service no longer answers, so no write could be read back"
-        by_service = self._through_the_service(acknowledged)
+        by_service, unread = self._through_the_service(acknowledged)
+        if unread:
+            told = f"{unread} of {len(acknowledged)} writes had not been read back after {ALL_WITHIN_S:g} s"
+            return by_service, ("service",), told
         doubt = "" if by_service or not acknowledged else "no write could be read back"
         return by_service, ("service",), doubt
 
     def _once(self, token: str) -> Answer:
         return self._traffic.send(self._writes.read_back, READ_WITHIN_S, token)
 
-    def _through_the_service(self, tokens: Sequence[str]) -> dict[str, int]:
-        end = time.monotonic() + SETTLE_S
+    def _through_the_service(self, tokens: Sequence[str]) -> tuple[dict[str, int], int]:
+        """Which are there, and how many of them were not asked for in time."""
+        began = time.monotonic()
         found: dict[str, int] = {}
         missing = list(tokens)
         while missing:
-            requests = [with_token(self._writes.read_back, token) for token in missing]
-            found |= {
-                token: 1 for token, there in zip(missing, self._read(requests, missing), strict=True) if there
-            }
+            answers = self._read(missing, began + ALL_WITHIN_S)
+            found |= {token: 1 for token, there in zip(missing, answers, strict=False) if there}
+            if unread := len(missing) - len(answers):
+                return found, unread
             missing = [token for token in missing if token not in found]
+            if time.monotonic() > began + SETTLE_S:
+                break
+        return found, 0
+
+    def _read(self, tokens: Sequence[str], end: float) -> list[bool]:
+        """Whether each is there; of fewer than that where time is over."""
+        answers: list[bool] = []
+        for start in range(0, len(tokens), AT_ONCE):
             if time.monotonic() > end:
                 break
-        return found
-
-    def _read(self, requests: Sequence[Request], tokens: Sequence[str]) -> list[bool]:
-        answers: list[bool] = []
-        for start in range(0, len(requests), AT_ONCE):
-            batch = self._traffic.ask_all(requests[start : start + AT_ONCE], READ_WITHIN_S)
-            answers += [a.expected and t in a.body for a, t in zip(batch, tokens[start:], strict=False)]
+            batch = tokens[start : start + AT_ONCE]
+            requests = [with_token(self._writes.read_back, token) for token in batch]
+            told = self._traffic.ask_all(requests, READ_WITHIN_S)
+            answers += [a.expected and t in a.body for a, t in zip(told, batch, strict=True)]
         return answers
 
 

@@ -63,7 +63,7 @@ def _healed_by_the_switch(scene: Scene, standby: Standby, failure: Failure, mark
     def told(name: str) -> None:
         if name == "demoted":
             # The whole pool is at the demoted primary: a few good connections would hide the bad ones.
-            capacity = scene.settings.pool.capacity or POOL
+            capacity = scene.settings.pool_here.capacity or POOL
             warm(scene.traffic, standby.primary, scene.settings.traffic, capacity)
         if name == "switched":
             mark("healed")

@@ -38,7 +38,7 @@ def busy(
     progress: Callable[[str], None],
 ) -> Busy:
     """Stall as many requests as the pool has connections, and as many again; ask liveness meanwhile."""
-    capacity = settings.pool.capacity or 1
+    capacity = settings.pool_here.capacity or 1
     liveness = paths(settings)["liveness"]
     deadline_s = settings.health.answer_within_s + 1
     before = traffic.burst([liveness], 3, deadline_s)

@@ -123,7 +123,7 @@ def scene(environment: Environment, traffic: Traffic, settings: Settings, usage:
         traffic=traffic,
         settings=settings,
         requests=takers(settings, usage),
-        capacity=settings.pool.capacity or USUAL_SIZE,
+        capacity=settings.pool_here.capacity or USUAL_SIZE,
     )
 
 

@@ -14,7 +14,7 @@ _HOW = "Locust sends the declared requests on an open schedule (or has the users
 RULES = (
     Rule(
         id="load.stays-up",
-        claim="The service answers at every load up to the peak, and its process stays the same.",
+        claim="The service answers at every load up to the peak, and its main process stays the same.",
         why="A process that dies or hangs under load takes every request with it, and comes back into the same load.",
         how=_HOW
         + "each stage needs answers, and the process that was there before has to be there afterwards.",
@@ -82,7 +82,7 @@ RULES = (
         id="load.no-write-lost",
         claim="Every write that was acknowledged under load is there, once, and no write that was refused.",
         why="Under load races show that nobody sees in tests; whoever got a 201 will not send it again.",
-        how="A tenth of the requests are writes with tokens of their own; at the end all are read back from the database.",
+        how="A tenth of the requests are writes with tokens of their own; at the end all are read back from the table that holds most of them.",
         remedy="Answer only when COMMIT has returned; no writes behind the answer, and no buffer that is thrown away when it is full.",
         level=Level.MUST,
         checklist=CHECKLIST,

@@ -58,6 +58,14 @@ class Settings(Table):
         return tuple(request for request in self.requests if not request.expects_error)
 
     @property
+    def pool_here(self) -> PoolSettings:
+        """The pool as the database sees it: of all replicas behind [service] url, of one that we start."""
+        if self.service.url is None:
+            return self.pool
+        processes = self.pool.workers * self.pool.replicas
+        return self.pool.model_copy(update={"workers": processes, "replicas": 1})
+
+    @property
     def errors(self) -> tuple[Request, ...]:
         """The declared requests that expect an error."""
         return tuple(request for request in self.requests if request.expects_error)

@@ -10,6 +10,7 @@ from pytest_prodready.configuration import load
 from pytest_prodready.errors import ConfigError
 from pytest_prodready.misconfiguration import line_of
 from pytest_prodready.names import SMALLEST_FILE
+from pytest_prodready.settings import Settings
 
 MINIMAL = '[service]\nname = "shop"\ncommand = "serve --port {port}"\n'
 
@@ -176,3 +177,11 @@ def test_what_can_be_accepted(tmp_path: Path, entry: str, says: str) -> None:
     """A statement is accepted for one rule about statements, with a piece of its text and a reason."""
     text = f"[explain]\naccepted = [{{ {entry} }}]\n"
     assert says in refused(tmp_path, MINIMAL + text)
+
+
+@pytest.mark.parametrize(("where", "connections"), [({"command": "x"}, 20), ({"url": "http://10.0.0.5"}, 60)])
+def test_pool_of_all_replicas_behind_an_address(where: dict[str, str], connections: int) -> None:
+    """One replica is started here; behind an address all of them open connections."""
+    pool = {"size": 5, "workers": 4, "replicas": 3}
+    settings = Settings.model_validate({"service": {"name": "x", **where}, "pool": pool})
+    assert settings.pool_here.capacity == connections
