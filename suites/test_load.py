@@ -5,6 +5,7 @@ from __future__ import annotations
 from pytest_prodready.checks import load as check
 from pytest_prodready.checks import load_truth
 from pytest_prodready.checks.load_compared import no_slower_than_before
+from pytest_prodready.checks.load_headroom import has_headroom
 from pytest_prodready.probes.load import Load
 from pytest_prodready.probes.load_baseline import Baseline
 from pytest_prodready.settings import Settings
@@ -94,4 +95,4 @@ def test_no_slower_than_before(
 @proves("load.has-headroom")
 def test_has_headroom(load: Load, limits: Settings, conclude: Conclude) -> None:
     """How much more the service could take."""
-    conclude(check.has_headroom(load, limits.load))
+    conclude(has_headroom(load, limits.load))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from pytest_prodready.catalogue import RULES
 from pytest_prodready.checks.load_users import (
     users_could_not,
@@ -9,34 +11,45 @@ from pytest_prodready.checks.load_users import (
     users_reach_the_rate,
     users_were_held,
 )
-from pytest_prodready.checks.load_words import at, judged, kinds, of_either_model, unmeasured
-from pytest_prodready.findings import Finding
+from pytest_prodready.checks.load_words import (
+    as_far_as_it_went,
+    at,
+    judged,
+    kinds,
+    of_either_model,
+    percent,
+    unmeasured,
+)
+from pytest_prodready.findings import Finding, Rule
 from pytest_prodready.probes.load import Load, Stage
 from pytest_prodready.probes.load_limits import (
-    KNOWN_TO_S,
     SLOWNESS,
-    doubts,
-    recovered_at,
+    errors_in_all,
     slow_by_itself,
     sure,
     too_many,
     too_many_errors,
+    too_many_in_all,
     too_slow,
+    unsettled,
 )
+from pytest_prodready.probes.load_recovery import in_time, recovered_at, relapsed, settled_after_s
 from pytest_prodready.settings import LoadSettings
+
+FEWEST_FOR_P99 = 100  # requests
 
 
 @of_either_model
 def stays_up(seen: Load, limits: LoadSettings) -> Finding:
     """There are answers at every load, from the process that was there before."""
     rule = RULES["load.stays-up"]
+    limit = "answers in each stage, from the same process"
+    if seen.same_process is False and not seen.doubt:
+        words = f" ({seen.last_words[:120]})" if seen.last_words else ""
+        where = seen.ended_in or (seen.climb or seen.stages)[-1].name
+        return rule.failed(f"the service's process ended in stage {where}{words}", limit=limit)
     if nothing := unmeasured(rule, seen):
         return nothing
-    limit = "answers in each stage, from the same process"
-    if seen.same_process is False:
-        words = f" ({seen.last_words[:120]})" if seen.last_words else ""
-        where = seen.ended_in or seen.climb[-1].name
-        return rule.failed(f"the service's process ended in stage {where}{words}", limit=limit)
     silent = next((each for each in seen.climb if each.answered == 0), None)
     wrong = (
         f"{at(silent)} none of {silent.due} requests had an answer: {kinds(silent.failed)}" if silent else ""
@@ -52,16 +65,16 @@ def requests_succeed(seen: Load, limits: LoadSettings) -> Finding:
     rule = RULES["load.requests-succeed"]
     if nothing := unmeasured(rule, seen):
         return nothing
+    limit = f"{percent(limits.failures)} of each stage"
     bad = max((each for each in seen.climb if too_many(each, limits)), key=_failed_share, default=None)
-    worst = bad or max(seen.climb, key=_failed_share)
-    told = f"{at(worst)} {worst.failures} of {worst.due} requests failed ({worst.failed_share:.2%})"
-    if worst.failed:
-        told += f": {kinds(worst.failed)}"
-    if bad and seen.log_errors:
+    in_all = bad is None and too_many_in_all(seen.climb, limits)
+    told = _failed_in_all(seen) if in_all else _failed(bad or max(seen.climb, key=_failed_share))
+    if not bad and not in_all:
+        return judged(rule, seen, wrong="", told=told, limit=limit)
+    if seen.log_errors:
         told += f"; {seen.log_errors} lines of the service's log speak of errors"
-    firm = bad is not None and too_many_errors(bad, limits)
-    wrong = told if bad else ""
-    return judged(rule, seen, wrong=wrong, told=told, limit=f"{limits.failures:.1%} of each stage", firm=firm)
+    firm = errors_in_all(seen.climb, limits) if bad is None else too_many_errors(bad, limits)
+    return judged(rule, seen, wrong=told, told="", limit=limit, firm=firm)
 
 
 @of_either_model
@@ -77,6 +90,8 @@ def responses_in_time(seen: Load, limits: LoadSettings) -> Finding:
     slow = [(each, words) for each in seen.climb if (words := too_slow(each, seen.usual, limits))]
     if not slow and (hidden := users_were_held(rule, seen, limits, limit)):
         return hidden
+    if not slow and (few := _too_few_for_p99(seen)):
+        return rule.inconclusive(few, limit=limit, change=_longer_peak(seen))
     if not slow:
         return judged(rule, seen, wrong="", told=_times(seen.climb[-1]), limit=limit)
     stage, words = max(slow, key=lambda pair: pair[0].rate)
@@ -131,53 +146,80 @@ def recovers(seen: Load, limits: LoadSettings) -> Finding:
     rule = RULES["load.recovers"]
     if nothing := unmeasured(rule, seen):
         return nothing
-    usual, again = seen.usual, seen.again
-    limit = f"as before within {limits.recover_within_s:g} s"
-    if usual is None or usual.response is None or again is None:
+    again, limit = seen.again, _recovered_words(limits)
+    if again is None or (seen.usual is None or seen.usual.response is None):
         return rule.inconclusive("the usual load was not tried before and after the peak", limit=limit)
-    before, at_s = usual.response.p95.high_ms, recovered_at(seen, limits)
-    now = again.response.p95.ms if again.response else None
-    figures = f"p95 {before:.0f} ms before, {'no answer' if now is None else f'{now:.0f} ms'} afterwards"
-    if at_s is None and (why := users_left_too_soon(again, seen, limits)):
-        return rule.inconclusive(f"the usual load was hardly tried after the peak: {why}", limit=limit)
-    if at_s is None:
-        wrong = f"{again.seconds:.0f} s after the peak it was not as before: {figures}"
-        failed = f", {kinds(again.failed)}" if again.failed else ""
-        own = slow_by_itself(again, limits)
-        return judged(rule, seen, wrong=wrong + failed, told="", limit=limit, own=own)
-    took = max(0.0, at_s - again.at_s)
-    told = f"as before {took:.0f} s after the peak: {figures}"
-    if took > limits.recover_within_s + KNOWN_TO_S:
-        return judged(rule, seen, wrong=told, told="", limit=limit)
-    return rule.passed(told, limit=limit)
-
-
-@of_either_model
-def has_headroom(seen: Load, limits: LoadSettings) -> Finding:
-    """How much more it could take, as far as that can be told from here."""
-    rule = RULES["load.has-headroom"]
-    if nothing := unmeasured(rule, seen):
-        return nothing
-    limit = f"{limits.headroom:g} times the peak (advice)"
-    if seen.knee is None:
-        return rule.inconclusive("too few stages to estimate it from", limit=limit)
-    peak = max(each.rate for each in seen.climb)
-    most = seen.knee.most_per_s
-    if most is None:
-        return rule.passed(f"no sign of a limit up to {peak:g}/s{_processor(seen)}", limit=limit)
-    told = (
-        f"about {most:.0f}/s is the most by this machine's figures, {most / peak:.1f} times {peak:g}/s"
-        f" (contention {seen.knee.alpha:.3f}, coherence {seen.knee.beta:.5f}){_processor(seen)}"
-    )
-    if most >= limits.headroom * peak:
-        return rule.passed(told, limit=limit)
-    if doubt := doubts(seen.generator):
-        return rule.inconclusive(f"{told}; but {doubt}", limit=limit)
-    return rule.failed(told, limit=limit)
+    if seen.same_process is False and seen.ended_in == again.name:
+        return rule.failed("the service's process ended at the usual load after the peak", limit=limit)
+    if not in_time(seen, limits):
+        return _not_recovered(rule, seen, again, limits)
+    if seen.settled and (late := unsettled(seen, limits)):
+        failed = f": {kinds(seen.settled.failed)}" if seen.settled.failed else ""
+        wrong = f"from {settled_after_s(limits):g} s after the peak on {late}{failed}"
+        firm, own = too_many_errors(seen.settled, limits), slow_by_itself(seen.settled, limits)
+        return judged(rule, seen, wrong=wrong, told="", limit=limit, firm=firm, own=own)
+    told = f"as before {_since_the_peak(recovered_at(seen, limits), again)}: {_before_and_after(seen)}"
+    return as_far_as_it_went(rule, seen, told, limit, needs_more=True)
 
 
 def _failed_share(stage: Stage) -> float:
     return stage.failed_share
+
+
+def _failed(stage: Stage) -> str:
+    told = f"{at(stage)} {stage.failures} of {stage.due} requests failed ({stage.failed_share:.2%})"
+    return f"{told}: {kinds(stage.failed)}" if stage.failed else told
+
+
+def _failed_in_all(seen: Load) -> str:
+    """What failed all along the climb, where it is little in each stage."""
+    failed, due = sum(each.failures for each in seen.climb), sum(each.due for each in seen.climb)
+    found = [f"{kinds(each.failed)} at {each.name}" for each in seen.climb if each.failed]
+    return f"{failed} of {due} requests of all stages failed ({failed / due:.2%}): {', '.join(found)}"
+
+
+def _too_few_for_p99(seen: Load) -> str:
+    """Why nothing can be said of the slowest percent at the peak; empty where there are requests enough."""
+    peak = seen.peak
+    if peak is None or seen.ended or peak.response is None or peak.response.count >= FEWEST_FOR_P99:
+        return ""
+    return f"{_times(peak)}; but of {peak.response.count} requests nobody can tell the slowest percent"
+
+
+def _longer_peak(seen: Load) -> str:
+    seconds = math.ceil(FEWEST_FOR_P99 / (seen.expected_rps * seen.multiplier))
+    return f"Set [load] peak_s = {seconds} or more, for {FEWEST_FOR_P99} requests at the peak."
+
+
+def _recovered_words(limits: LoadSettings) -> str:
+    return f"as before within {limits.recover_within_s:g} s (known to the second), and from then on"
+
+
+def _not_recovered(rule: Rule, seen: Load, again: Stage, limits: LoadSettings) -> Finding:
+    """Too late, not for good, or never; open where the users of a locustfile had left."""
+    at_s, first, limit = recovered_at(seen, limits), relapsed(seen, limits), _recovered_words(limits)
+    if at_s is None and (why := users_left_too_soon(again, seen, limits)):
+        return rule.inconclusive(f"the usual load was hardly tried after the peak: {why}", limit=limit)
+    if first and first[0] != at_s:
+        since = _since_the_peak(first[0], again)
+        wrong = f"as before {since}, but not for good: {first[1]} seconds after that were not"
+    elif at_s is None:
+        wrong = f"{again.seconds:.0f} s after the peak it was not as before"
+    else:
+        wrong = f"as before {_since_the_peak(at_s, again)}"
+    wrong += f": {_before_and_after(seen)}" + (f", {kinds(again.failed)}" if again.failed else "")
+    return judged(rule, seen, wrong=wrong, told="", limit=limit, own=slow_by_itself(again, limits))
+
+
+def _since_the_peak(at_s: float | None, again: Stage) -> str:
+    return f"{max(0.0, (at_s or 0.0) - again.at_s):.0f} s after the peak"
+
+
+def _before_and_after(seen: Load) -> str:
+    usual, again = seen.usual, seen.again
+    before = usual.response.p95.high_ms if usual and usual.response else 0.0
+    now = f"{again.response.p95.ms:.0f} ms" if again and again.response else "no answer"
+    return f"p95 {before:.0f} ms before, {now} afterwards"
 
 
 def _peak(seen: Load) -> str:
@@ -216,12 +258,3 @@ def _waits(seen: Load) -> str:
     if most is None or most.count < max(10.0, 0.2 * looks):
         return ""
     return f"; backends in use mostly waited for {most.name} ({most.count:.0f} of {looks} looks)"
-
-
-def _processor(seen: Load) -> str:
-    peak = seen.climb[-1]
-    used = [each for each in seen.usage or () if peak.at_s <= each.at_s <= peak.at_s + peak.seconds]
-    if len(used) < 2 or used[-1].at_s <= used[0].at_s:
-        return ""
-    share = (used[-1].cpu_s - used[0].cpu_s) / (used[-1].at_s - used[0].at_s)
-    return f"; it used {share:.0%} of a processor there"

@@ -13,7 +13,8 @@ from pytest_prodready.probes.load_closed import (
     too_few_words,
     users_needed,
 )
-from pytest_prodready.probes.load_limits import IN_A_ROW, doubts, slow_by_itself
+from pytest_prodready.probes.load_limits import doubts, slow_by_itself
+from pytest_prodready.probes.load_recovery import IN_A_ROW
 from pytest_prodready.settings import LoadSettings
 
 

@@ -88,7 +88,25 @@ def judged(  # noqa: PLR0913 (what a finding is made of, by name)
         return rule.inconclusive(
             f"{seen.unfinished} requests were still under way when all deadlines had passed", limit=limit
         )
-    return rule.passed(told, limit=limit)
+    if gone := next((each for each in seen.climb if each.due < each.planned and not each.users), None):
+        return rule.inconclusive(
+            f"only {gone.due} of {gone.planned} planned requests are accounted for at {gone.name}",
+            limit=limit,
+        )
+    return rule.passed(f"{told}{_second_try(seen)}", limit=limit)
+
+
+def as_far_as_it_went(rule: Rule, seen: Load, told: str, limit: str, *, needs_more: bool = False) -> Finding:
+    """Passed by what was seen under load, with how far that went; inconclusive without any.
+
+    `needs_more` is of what a peak leaves behind: it takes more than the usual load, whatever was planned.
+    """
+    if not any(each.multiple > 1 for each in seen.climb) and (needs_more or seen.peak is None or seen.ended):
+        return rule.inconclusive(
+            f"{told}; but no more than the usual load was tried{_ended(seen)}", limit=limit
+        )
+    far = f"; as far as the climb went, which was ended in stage {seen.ended_in}" if seen.ended else ""
+    return rule.passed(f"{told}{far}{_second_try(seen)}", limit=limit)
 
 
 def at(stage: Stage) -> str:
@@ -112,3 +130,12 @@ def _ended(seen: Load) -> str:
 
 def _tries(seen: Load) -> str:
     return f" (tried {seen.attempts} times)" if seen.attempts > 1 else ""
+
+
+def _second_try(seen: Load) -> str:
+    return " (second try: the first missed its target on a busy machine)" if seen.attempts > 1 else ""
+
+
+def percent(share: float) -> str:
+    """A limit as it was given: 0.5%, 0.04%."""
+    return f"{100 * share:.6g}%"

@@ -225,6 +225,7 @@ class Load:
     lacking: str = ""  # what has to be installed first
     stages: tuple[Stage, ...] = ()
     seconds: tuple[Second, ...] = ()
+    settled: Stage | None = None  # the usual load after the peak, from when it has to be as before
     generator: Generator = Generator()
     ended: str = ""  # why the climb was ended early
     ended_in: str = ""  # the stage

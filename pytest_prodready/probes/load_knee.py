@@ -15,7 +15,7 @@ TOGETHER = 2.0  # requests under way at once: fewer tell nothing of how they hin
 
 def knee(stages: Sequence[Stage]) -> Knee | None:
     """The fit to seconds by requests under way; None for too few stages."""
-    points = [(each.goodput * each.mean_s, each.mean_s) for each in stages if each.good]
+    points = [(under_way(each), each.mean_s) for each in stages if each.good]
     if len(points) < FEWEST:
         return None
     a, b, c = _fitted(points)
@@ -29,6 +29,11 @@ def knee(stages: Sequence[Stage]) -> Knee | None:
         beta=round(c * rate, 8),
         most_per_s=round(1 / (b + 2 * math.sqrt(a * c)), 1) if bends else None,
     )
+
+
+def under_way(stage: Stage) -> float:
+    """How many good requests of a stage were under way at once, on average (by Little's law)."""
+    return stage.goodput * stage.mean_s
 
 
 def _fitted(points: Sequence[tuple[float, float]]) -> tuple[float, float, float]:

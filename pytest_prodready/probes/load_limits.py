@@ -5,17 +5,18 @@ Checks judge by the same functions, so that a run ends, and is repeated, for wha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pytest_prodready.generator.answers import NEVER_SENT, NO_ANSWER, WRONG_STATUS
 from pytest_prodready.generator.stream import Sample
 from pytest_prodready.probes.load import Generator, Interval, Load, Stage, Times, judged
 from pytest_prodready.probes.load_closed import short
+from pytest_prodready.probes.load_recovery import in_time
 from pytest_prodready.settings import LoadSettings
 
 LOST = 2.0  # times more than may be are too many for chance, and for the rest of the stage to make good
 FEWEST = 10
-FEW = 0.1  # of a second's requests may be slow, or fail
-IN_A_ROW = 2  # seconds as they were before count as recovered
-KNOWN_TO_S = 1.0  # recovery is known by the second
+SOME = 20  # requests: a single one of fewer that fails is more than chance
 SELF_TEST = 0.99
 CPU, DELAY, STEAL, LAG_MS, SERVICE_DELAY = 0.9, 0.4, 0.1, 50.0, 0.5
 OTHERS, IDLE, ROOM = 0.2, 0.15, 0.5
@@ -24,6 +25,7 @@ FAILED = (
     NO_ANSWER,
     NEVER_SENT,
 )  # an answer that is wrong, or an error in disguise, ends nothing
+TWICE = 2.0  # the share of before: so many more fail since the peak
 FAILURES, SLOWNESS = "failures", "slowness"
 
 
@@ -58,8 +60,19 @@ class Counted:
 
 
 def too_many(stage: Stage, limits: LoadSettings) -> bool:
-    """Whether more requests of a stage failed than may; a single one may always."""
-    return stage.failures > max(1, limits.failures * stage.due)
+    """Whether more requests of a stage failed than may."""
+    return beyond(stage.failures, stage.due, limits)
+
+
+def too_many_in_all(stages: Sequence[Stage], limits: LoadSettings) -> bool:
+    """Whether single failures, each too few to tell anything of its stage, are too many together."""
+    return beyond(sum(each.failures for each in stages), sum(each.due for each in stages), limits)
+
+
+def beyond(failed: int, due: int, limits: LoadSettings) -> bool:
+    """Whether so many are more than may fail; a single one of some tells nothing, where any may."""
+    chance = 1 if limits.failures > 0 and due >= SOME else 0
+    return failed > max(chance, limits.failures * due)
 
 
 def too_slow(stage: Stage, usual: Stage | None, limits: LoadSettings) -> str:
@@ -111,38 +124,37 @@ def _limited(times: Times, limits: LoadSettings) -> tuple[tuple[str, Interval, f
     return ("p95", times.p95, limits.p95_ms), ("p99", times.p99, limits.p99_ms)
 
 
-def recovered_at(seen: Load, limits: LoadSettings) -> float | None:
-    """When the first of some seconds in a row began that were as before the climb; None: never."""
-    usual, again = seen.usual, seen.again
-    if usual is None or usual.response is None or again is None:
-        return None
-    most_ms, row = max(limits.unnoticed_ms, limits.slowdown * usual.response.p95.high_ms), 0
-    after = [each for each in seen.seconds if each.at_s >= int(again.at_s)]
-    # A schedule of less than a request in some seconds has one alone; users who send no more are held.
-    enough = IN_A_ROW if seen.locustfile else min(IN_A_ROW, len(after))
-    for number, each in enumerate(after):
-        slow = each.p95_ms is None or (each.p95_ms > most_ms and each.slow > FEW * each.due)
-        row = 0 if slow or each.failed > FEW * each.due else row + 1
-        if row == enough:
-            return after[number - row + 1].at_s
-    return None
-
-
 def missed(seen: Load, limits: LoadSettings) -> bool:
     """Whether a run fell short of the target in rate, time or failures, or in coming back from it."""
-    if seen.again is not None:
-        at_s = recovered_at(seen, limits)
-        if at_s is None or at_s > seen.again.at_s + limits.recover_within_s + KNOWN_TO_S:
-            return True
-    if seen.ended or seen.peak is None:
+    if seen.again is not None and (not in_time(seen, limits) or unsettled(seen, limits)):
         return True
-    return any(
+    if seen.ended or seen.peak is None or too_many_in_all(seen.climb, limits):
+        return True
+    last, best = seen.climb[-1], max(each.goodput for each in seen.climb)
+    fewer = not last.users and last.goodput < limits.goodput * best
+    return fewer or any(short_of(each, seen, limits) for each in seen.climb)
+
+
+def short_of(stage: Stage, seen: Load, limits: LoadSettings) -> bool:
+    """Whether a stage fell short of the target in rate, time or failures."""
+    return (
         stage.achieved < limits.achieved
         or (stage.users > 0 and short(stage, seen, limits.achieved))
         or too_many(stage, limits)
         or too_slow(stage, seen.usual, limits) != ""
-        for stage in seen.climb
     )
+
+
+def unsettled(seen: Load, limits: LoadSettings) -> str:
+    """Which limit the usual load misses for long after the peak, though it didn't before; empty for none."""
+    usual, settled = seen.usual, seen.settled
+    if usual is None or settled is None or settled.due < SOME:
+        return ""
+    if too_many(settled, limits) and settled.failed_share > TWICE * usual.failed_share:
+        return f"{settled.failures} of {settled.due} requests failed ({settled.failed_share:.2%})"
+    if too_slow(usual, None, limits) or not sure(settled, limits):
+        return ""
+    return too_slow(settled, usual, limits)
 
 
 def firm(seen: Load, limits: LoadSettings) -> bool:
@@ -160,7 +172,12 @@ def firm(seen: Load, limits: LoadSettings) -> bool:
 
 def too_many_errors(stage: Stage, limits: LoadSettings) -> bool:
     """Whether the service itself told more errors (5xx, but 503) in a stage than may be."""
-    return stage.server_errors > max(1, limits.failures * stage.due)
+    return beyond(stage.server_errors, stage.due, limits)
+
+
+def errors_in_all(stages: Sequence[Stage], limits: LoadSettings) -> bool:
+    """Whether the service itself told more errors in all of these stages than may be."""
+    return beyond(sum(each.server_errors for each in stages), sum(each.due for each in stages), limits)
 
 
 def doubts(generator: Generator) -> str:

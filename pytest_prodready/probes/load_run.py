@@ -31,13 +31,14 @@ from pytest_prodready.probes.load import (
     Topology,
 )
 from pytest_prodready.probes.load_at_work import at_work
-from pytest_prodready.probes.load_disturbed import few_sessions
+from pytest_prodready.probes.load_disturbed import Disturbance, few_sessions
 from pytest_prodready.probes.load_generator import Generating, without_locust
 from pytest_prodready.probes.load_health import generator_of, with_figures, with_health
 from pytest_prodready.probes.load_knee import knee
 from pytest_prodready.probes.load_ledger import ledger
 from pytest_prodready.probes.load_limits import FAILURES, Counted, doubts, firm, missed
 from pytest_prodready.probes.load_plan import mix, multiples
+from pytest_prodready.probes.load_recovery import settled_after_s
 from pytest_prodready.probes.load_service import last_words_of, log_errors, same_process
 from pytest_prodready.probes.load_stats import Digest, percentile
 from pytest_prodready.probes.load_users import Users
@@ -121,6 +122,7 @@ def _once(scene: Scene, workers: Workers | None) -> Load:
         multiplier=limits.multiplier,
         stages=stages,
         seconds=seconds,
+        settled=run.settled(rise),
         generator=generator_of(stages, seconds, run.healths, limits.unnoticed_ms, self_test),
         ended=run.ended,
         ended_in=run.ended_in,
@@ -199,11 +201,20 @@ class _Run:
 
     def stages(self, rise: Sequence[Counter]) -> tuple[Stage, ...]:
         """Each stage, with what the machine may have added where all are known that could have waited."""
+        seen: Digest | Users = self.digest if self.users is None else self.users
+        return seen.stages(self._disturbances(rise))
+
+    def settled(self, rise: Sequence[Counter]) -> Stage | None:
+        """The usual load after the peak, from when it has to be as before."""
+        number = next(n for n, stage in enumerate(self.plan.stages) if stage.name == AGAIN)
+        late = self.digest.since(number, settled_after_s(self.limits)).stages(self._disturbances(rise))
+        return next(iter(late), None)
+
+    def _disturbances(self, rise: Sequence[Counter]) -> Sequence[Disturbance]:
         sent = zip(self.plan.stages, self.digest.samples, strict=True)
         requests = sum(len(found) for stage, found in sent if stage.name != SELF_TEST)
         known = few_sessions(rise, requests) and not self.elsewhere
-        seen: Digest | Users = self.digest if self.users is None else self.users
-        return seen.stages(self.watch.disturbances if known else ())
+        return self.watch.disturbances if known else ()
 
     def seconds(self) -> tuple[Second, ...]:
         """Each second of the run, with how service and machine fared in it."""

@@ -109,6 +109,14 @@ class Digest:
         found = self.samples[number]
         return [each for each in found if each.verdict == RIGHT or _without_answer(each, self.errors)]
 
+    def since(self, number: int, seconds: float) -> Digest:
+        """What is known of one stage's requests that were due so long after its beginning, or later."""
+        found, late = self.samples[number], Digest(self.plan, self._multiples, self._unnoticed_s)
+        began_s = min((each.intended_s for each in found), default=0.0)
+        late.errors = self.errors
+        late.samples[number] = [each for each in found if each.intended_s >= began_s + seconds]
+        return late
+
     def least_achieved(self, name: str, slices: int) -> float | None:
         """What the worst slice of a stage has achieved; None where it did not come to that."""
         number = next((n for n, each in enumerate(self.plan.stages) if each.name == name), None)

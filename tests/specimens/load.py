@@ -167,6 +167,23 @@ SPECIMENS = (
         still_passes=(*LIVES, "load.no-write-lost"),
     ),
     Specimen(
+        name="load-recovers-for-a-moment",  # and refuses from the fifth second after the peak
+        breaks="load.recovers",
+        says="s after the peak, but not for good",
+        swaps=(
+            listing(
+                RECENT
+                + """        if len(self.recent) > 40:
+            self.busy_at = now
+        if now > getattr(self, "busy_at", now) + 4:
+            raise HTTPException(503, 'worn out')
+"""
+            ),
+        ),
+        settings={**SHORT, "load.again_s": 10},
+        still_passes=(*LIVES, "load.no-write-lost", "load.requests-succeed"),
+    ),
+    Specimen(
         name="load-loses-writes",
         breaks="load.no-write-lost",
         says="are not there",

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_prodready.checks import load as check
+from pytest_prodready.checks.load_headroom import has_headroom
 from pytest_prodready.findings import Finding, Verdict
 from pytest_prodready.probes.drill import Ledger
 from pytest_prodready.probes.load import Counter, Kind, Load, Stage
@@ -21,7 +22,7 @@ ALL = (
     check.rate_is_reached,
     check.goodput_holds,
     check.recovers,
-    check.has_headroom,
+    has_headroom,
 )
 SILENT = Kind("list", "no answer in time", 80)
 
@@ -226,11 +227,11 @@ def test_headroom_is_advice_with_figures() -> None:
         stage("4x", 4, 11, 4, mean_s=0.008),
         stage("10x", 10, 15, 15, mean_s=0.05),
     ]
-    finding = check.has_headroom(load(*bent), LIMITS)
+    finding = has_headroom(load(*bent), LIMITS)
     assert finding.verdict is Verdict.FAILED
     assert "is the most by this machine's figures" in finding.summary
-    assert check.has_headroom(replace(load(), knee=None), LIMITS).verdict is Verdict.INCONCLUSIVE
-    starved = check.has_headroom(load(*bent, generator=STARVED), LIMITS)
+    assert has_headroom(replace(load(), knee=None), LIMITS).verdict is Verdict.INCONCLUSIVE
+    starved = has_headroom(load(*bent, generator=STARVED), LIMITS)
     assert (starved.verdict, "65%" in starved.summary) == (Verdict.INCONCLUSIVE, True)
 
 

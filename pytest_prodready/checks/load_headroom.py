@@ -1,0 +1,86 @@
+"""Check of the load suite: how much more than the peak the service could take, by its own figures."""
+
+from __future__ import annotations
+
+import math
+
+from pytest_prodready.catalogue import RULES
+from pytest_prodready.checks.load_words import judged, of_either_model, unmeasured
+from pytest_prodready.findings import Finding, Rule
+from pytest_prodready.probes.load import Load
+from pytest_prodready.probes.load_knee import BEND, TOGETHER, under_way
+from pytest_prodready.probes.load_limits import doubts, short_of
+from pytest_prodready.settings import LoadSettings
+
+
+@of_either_model
+def has_headroom(seen: Load, limits: LoadSettings) -> Finding:
+    """How much more it could take, as far as that can be told from here."""
+    rule = RULES["load.has-headroom"]
+    if nothing := unmeasured(rule, seen):
+        return nothing
+    limit = f"{limits.headroom:g} times the peak (advice)"
+    if seen.knee is None:
+        return rule.inconclusive("too few stages to estimate it from", limit=limit)
+    most, peak = seen.knee.most_per_s, _highest(seen)
+    if most is None:
+        return _no_sign_of_a_limit(rule, seen, limits, limit)
+    told = (
+        f"about {most:.0f}/s is the most by this machine's figures, {most / peak:.1f} times {peak:g}/s"
+        f" (contention {seen.knee.alpha:.3f}, coherence {seen.knee.beta:.5f}){_processor(seen)}"
+    )
+    if most >= limits.headroom * peak:
+        return judged(rule, seen, wrong="", told=told, limit=limit)
+    if doubt := doubts(seen.generator):
+        return rule.inconclusive(f"{told}; but {doubt}", limit=limit)
+    return rule.failed(told, limit=limit)
+
+
+def _no_sign_of_a_limit(rule: Rule, seen: Load, limits: LoadSettings, limit: str) -> Finding:
+    """Where no curve bends: what that is worth."""
+    none = f"no sign of a limit up to {_highest(seen):g}/s"
+    if beyond := next((each for each in seen.climb if not each.good or short_of(each, seen, limits)), None):
+        told = f"no curve could be fitted to its times, but at {beyond.name} it missed its limits"
+        return rule.inconclusive(f"{told}{_processor(seen)}", limit=limit)
+    if why := _why_none(seen, limits):
+        return judged(rule, seen, wrong="", told=f"{none}: {why}{_processor(seen)}", limit=limit)
+    together = _together(seen)
+    more = math.ceil(seen.multiplier * TOGETHER / together)
+    return rule.inconclusive(
+        f"only {together:.1f} requests were under way at once: too few to tell how they hinder each other"
+        f"{_processor(seen)}",
+        limit=limit,
+        change=f"Advice: a higher load would tell: pytest -m load --prodready-set load.multiplier={more}",
+    )
+
+
+def _why_none(seen: Load, limits: LoadSettings) -> str:
+    """Why no limit need be near; empty where answers take longer, and too little was under way to fit."""
+    usual, last, together = seen.climb[0], seen.climb[-1], _together(seen)
+    if limits.headroom * under_way(last) <= 1:
+        alone = f"even one after the other {1 / last.mean_s:.0f}/s could be served"
+        return f"{under_way(last):.2f} requests were under way at once there, so that {alone}"
+    if last.mean_s < BEND * usual.mean_s:
+        return f"answers take no longer there than at {usual.name} ({together:.1f} were under way at once)"
+    if together >= TOGETHER:
+        return f"what is under way at once ({together:.1f}) is not what makes answers take longer"
+    return ""
+
+
+def _together(seen: Load) -> float:
+    return max(under_way(each) for each in seen.climb)
+
+
+def _highest(seen: Load) -> float:
+    """The rate that more is wanted than: what the climb came to, or what was planned where it was ended."""
+    planned = seen.expected_rps * seen.multiplier if seen.ended or seen.peak is None else 0.0
+    return max(planned, *(each.rate for each in seen.climb))
+
+
+def _processor(seen: Load) -> str:
+    peak = seen.climb[-1]
+    used = [each for each in seen.usage or () if peak.at_s <= each.at_s <= peak.at_s + peak.seconds]
+    if len(used) < 2 or used[-1].at_s <= used[0].at_s:
+        return ""
+    share = (used[-1].cpu_s - used[0].cpu_s) / (used[-1].at_s - used[0].at_s)
+    return f"; it used {share:.0%} of a processor there"
