@@ -6,13 +6,23 @@ from collections import Counter
 from collections.abc import Iterable
 
 from pytest_prodready.catalogue import RULES
-from pytest_prodready.checks.load_words import at, judged, kinds, of_either_model, unknown_to_us, unmeasured
+from pytest_prodready.checks.load_words import (
+    as_far_as_it_went,
+    at,
+    judged,
+    kinds,
+    of_either_model,
+    unknown_to_us,
+    unmeasured,
+)
 from pytest_prodready.findings import Finding, Rule
 from pytest_prodready.probes.load import Kind, Load, PoolLook, Stage
 from pytest_prodready.settings import LoadSettings, PoolSettings
 
 FEWEST_WRITES = 5
+FEWEST_ANSWERS = 20
 FEWEST_LOOKS = 10
+LOOKS_A_SECOND = 2.0
 
 
 def no_write_lost(seen: Load) -> Finding:
@@ -41,7 +51,9 @@ def no_write_lost(seen: Load) -> Finding:
         (ledger.refused_but_there, f"{ledger.refused_but_there} are there although they were refused"),
     ]
     found = ", ".join(words for there, words in wrong if there)
-    return rule.failed(f"{told}: {found}", limit=limit) if found else rule.passed(told, limit=limit)
+    if found:
+        return rule.failed(f"{told}: {found}", limit=limit)
+    return as_far_as_it_went(rule, seen, told, limit)
 
 
 def answers_are_right(seen: Load) -> Finding:
@@ -56,7 +68,7 @@ def answers_are_right(seen: Load) -> Finding:
     stages = _served(seen)
     wrong = [each for stage in stages for each in stage.wrong]
     checked = sum(stage.checked for stage in stages)
-    return _none_of(rule, wrong, checked, "held something else than it has to")
+    return _none_of(rule, seen, wrong, checked, "held something else than it has to")
 
 
 def no_hidden_errors(seen: Load) -> Finding:
@@ -69,7 +81,7 @@ def no_hidden_errors(seen: Load) -> Finding:
     stages = _served(seen)
     hidden = [each for stage in stages for each in stage.hidden]
     shaped = sum(stage.shaped for stage in stages)
-    return _none_of(rule, hidden, shaped, "looked like none at rest, but like an error")
+    return _none_of(rule, seen, hidden, shaped, "looked like none at rest, but like an error")
 
 
 @of_either_model
@@ -92,6 +104,8 @@ def pool_has_room(seen: Load, limits: LoadSettings, pool: PoolSettings) -> Findi
         f" {max(each.in_use for each in looks)} at most, all of them in {full:.0%} of {len(looks)} looks"
     )
     wrong = told + _why_in_use(looks) if full >= limits.pool_full else ""
+    if not wrong and len(looks) < LOOKS_A_SECOND * stage.seconds:
+        return rule.inconclusive(f"{told}: too few looks in {stage.seconds:.0f} s to tell", limit=limit)
     return judged(rule, seen, wrong=wrong, told=told, limit=limit)
 
 
@@ -113,7 +127,7 @@ def connections_are_given_back(seen: Load, pool: PoolSettings) -> Finding:
     too_many = left.total > max(capacity, rested.total)
     if too_many or left.in_use > rested.in_use:
         return rule.failed(told, limit=limit)
-    return rule.passed(told, limit=limit)
+    return as_far_as_it_went(rule, seen, told, limit)
 
 
 @of_either_model
@@ -132,7 +146,7 @@ def memory_is_bounded(seen: Load, limits: LoadSettings) -> Finding:
     if grown > limits.memory_growth_mb and after > limits.memory_growth * before:
         each = f": {1024 * grown / max(1, served):.0f} KB for each request"
         return rule.failed(told + each, limit=limit)
-    return rule.passed(told, limit=limit)
+    return as_far_as_it_went(rule, seen, told, limit, needs_more=True)
 
 
 def _served(seen: Load) -> tuple[Stage, ...]:
@@ -140,7 +154,7 @@ def _served(seen: Load) -> tuple[Stage, ...]:
     return tuple(each for each in seen.stages if each.multiple)
 
 
-def _none_of(rule: Rule, bad: Iterable[Kind], known: int, words: str) -> Finding:
+def _none_of(rule: Rule, seen: Load, bad: Iterable[Kind], known: int, words: str) -> Finding:
     """No answer is bad; `known` good ones could have been."""
     counts: Counter[tuple[str, str]] = Counter()
     for each in bad:
@@ -149,9 +163,10 @@ def _none_of(rule: Rule, bad: Iterable[Kind], known: int, words: str) -> Finding
     if counts:
         found = [Kind(request, what, count) for (request, what), count in counts.most_common()]
         return rule.failed(f"{counts.total()} answers {words}: {kinds(found)}", limit=limit)
-    if not known:
-        return rule.inconclusive("no good answer could be held against what is known of it", limit=limit)
-    return rule.passed(f"none of {known} good answers {words}", limit=limit)
+    if known < FEWEST_ANSWERS:
+        few = f"only {known} good answers" if known else "no good answer"
+        return rule.inconclusive(f"{few} could be held against what is known of them", limit=limit)
+    return as_far_as_it_went(rule, seen, f"none of {known} good answers {words}", limit)
 
 
 def _why_in_use(looks: Iterable[PoolLook]) -> str:

@@ -1,0 +1,262 @@
+"""Verdicts on little: few requests, a climb that ended early, a service that died at once, a second try."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from pytest_prodready.checks import load as check
+from pytest_prodready.checks import load_truth
+from pytest_prodready.checks.load_headroom import has_headroom
+from pytest_prodready.findings import Finding, Verdict
+from pytest_prodready.probes.drill import Ledger
+from pytest_prodready.probes.load import Kind, Load, Stage
+from pytest_prodready.probes.load_knee import knee
+from pytest_prodready.probes.load_limits import FAILURES, missed
+
+from .loads import LIMITS, POOL, STARVED, closed, ended, load, look, stage, times
+from .test_load import ALL
+
+LOST = Kind("list", "no answer in time", 80)
+TRUTH: tuple[Callable[[Load], Finding], ...] = (
+    load_truth.no_write_lost,
+    load_truth.answers_are_right,
+    load_truth.no_hidden_errors,
+    lambda seen: load_truth.connections_are_given_back(seen, POOL),
+    lambda seen: load_truth.memory_is_bounded(seen, LIMITS),
+)
+
+
+def failing(count: int, name: str = "1x", multiple: float = 1, due: int = 160, what: str = "500") -> Stage:
+    """A stage of which so many requests failed."""
+    kind = Kind("list", what, count)
+    all_of = {"due": due, "planned": due, "in_time": due, "good": due - count}
+    told = {**all_of, "failed": (kind,), "server_errors": count}
+    return stage(name, multiple, {1: 3, 4: 11, 10: 15}[int(multiple)], 8, **told)
+
+
+def test_death_in_the_warm_up_fails() -> None:
+    """Nothing was sent at the usual load, since the process had ended: that is known, and why it did."""
+    whole = load()
+    seen = replace(
+        whole,
+        stages=whole.stages[:1],
+        same_process=False,
+        last_words="MemoryError",
+        ended="the service's process had ended",
+        ended_in="warm-up",
+    )
+    finding = check.stays_up(seen, LIMITS)
+    assert finding.verdict is Verdict.FAILED
+    assert finding.summary == "the service's process ended in stage warm-up (MemoryError)"
+    assert check.stays_up(replace(seen, stages=()), LIMITS).verdict is Verdict.FAILED
+    assert check.requests_succeed(seen, LIMITS).verdict is Verdict.INCONCLUSIVE
+    alive = check.stays_up(replace(seen, same_process=True), LIMITS)
+    assert alive.verdict is Verdict.INCONCLUSIVE
+    given_up = check.stays_up(replace(seen, doubt="the load was given up"), LIMITS)
+    assert given_up.verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("judge", TRUTH)
+def test_what_was_seen_at_the_usual_load_alone_is_no_proof(judge: Callable[[Load], Finding]) -> None:
+    """The climb was ended at 1x: none of it is known of the peak."""
+    seen = ended(stage("1x", 1, 3, 8, failed=(LOST,)), "80 of 160 requests had failed", FAILURES)
+    finding = judge(seen)
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert "but no more than the usual load was tried: the climb was ended in stage 1x" in finding.summary
+
+
+@pytest.mark.parametrize("judge", TRUTH)
+def test_what_was_seen_under_load_says_how_far_it_went(judge: Callable[[Load], Finding]) -> None:
+    """A service that had more than it could take at 4x kept its word there."""
+    finding = judge(ended(stage("4x", 4, 11, 4, failed=(LOST,)), "80 of 320 had failed", FAILURES))
+    assert finding.verdict is Verdict.PASSED
+    assert finding.summary.endswith("; as far as the climb went, which was ended in stage 4x")
+    assert "as far as" not in judge(load()).summary
+
+
+def test_a_defect_at_the_usual_load_is_one() -> None:
+    """However early the climb was ended: a lost write is lost."""
+    seen = ended(stage("1x", 1, 3, 8, failed=(LOST,)), "80 of 160 requests had failed", FAILURES)
+    lost = replace(seen, ledger=Ledger(acknowledged=9, lost=("a",), read_from=("database",)))
+    assert load_truth.no_write_lost(lost).verdict is Verdict.FAILED
+    left = replace(seen, left=look(40, total=25))
+    assert load_truth.connections_are_given_back(left, POOL).verdict is Verdict.FAILED
+
+
+def test_a_load_without_a_peak_proves_what_it_tried() -> None:
+    """`multiplier = 1`: answers were right at all that was asked for; there was nothing to recover from."""
+    usual, again = stage("1x", 1, 3, 8), stage("1x again", 1, 11, 8)
+    seen = replace(load(), multiplier=1, stages=(usual, again))
+    assert load_truth.answers_are_right(seen).verdict is Verdict.PASSED
+    assert load_truth.memory_is_bounded(seen, LIMITS).verdict is Verdict.INCONCLUSIVE
+    assert check.recovers(replace(seen, seconds=load().seconds), LIMITS).verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("stages", "failures", "verdict"),
+    [
+        ((failing(1),), 0.005, Verdict.PASSED),  # one of 160 is a rounding
+        ((failing(1, due=20),), 0.005, Verdict.PASSED),
+        ((failing(1, due=5),), 0.005, Verdict.FAILED),  # 20%
+        ((failing(2),), 0.005, Verdict.FAILED),
+        ((failing(1),), 0.0, Verdict.FAILED),
+        ((failing(1), failing(1, "4x", 4), failing(1, "10x", 10)), 0.0, Verdict.FAILED),
+        ((failing(1), failing(1, "4x", 4), failing(1, "10x", 10)), 0.005, Verdict.FAILED),  # 3 of 480
+        ((failing(1), failing(1, "4x", 4, 320), failing(1, "10x", 10, 3000)), 0.005, Verdict.PASSED),
+        ((failing(1, "10x", 10, 3000),), 0.0004, Verdict.PASSED),
+        ((failing(2, "10x", 10, 3000),), 0.0004, Verdict.FAILED),
+    ],
+)
+def test_a_single_failure_is_forgiven_where_it_tells_nothing(
+    stages: tuple[Stage, ...], failures: float, verdict: Verdict
+) -> None:
+    """One of some, where any may fail, and where single ones are within the limit together."""
+    limits = LIMITS.model_copy(update={"failures": failures})
+    seen = load(*stages)
+    finding = check.requests_succeed(seen, limits)
+    assert finding.verdict is verdict, finding.summary
+    assert missed(seen, limits) == (verdict is Verdict.FAILED)
+    starved = check.requests_succeed(replace(seen, generator=STARVED), limits)
+    assert starved.verdict is verdict  # what the service calls an error itself
+
+
+def test_single_failures_are_told_together() -> None:
+    """How many of all, and where."""
+    seen = load(failing(1), failing(1, "4x", 4), failing(1, "10x", 10, what="no answer in time"))
+    summary = check.requests_succeed(seen, LIMITS).summary
+    assert "3 of 480 requests of all stages failed (0.62%): 1 x 500 (list) at 1x, 1 x 500" in summary
+    assert "1 x no answer in time (list) at 10x" in summary
+
+
+@pytest.mark.parametrize(
+    ("failures", "says"), [(0.005, "0.5%"), (0.0004, "0.04%"), (0.0, "0%"), (0.1, "10%")]
+)
+def test_the_limit_is_told_as_it_was_given(failures: float, says: str) -> None:
+    """And not rounded to nothing."""
+    limits = LIMITS.model_copy(update={"failures": failures})
+    assert check.requests_succeed(load(), limits).limit == f"{says} of each stage"
+
+
+def test_a_handful_of_requests_has_no_p99() -> None:
+    """At half a request a second the peak of 15 s has 75: it has to last longer, and it is said how long."""
+    few = load(stage("10x", 10, 15, 15, response=times(3, 10, 20, count=75)))
+    finding = check.responses_in_time(replace(few, expected_rps=0.5), LIMITS)
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert "of 75 requests nobody can tell the slowest percent" in finding.summary
+    assert "peak_s = 20" in finding.change
+    slow = load(stage("10x", 10, 15, 15, response=times(300, 800, 900, count=75)))
+    assert check.responses_in_time(slow, LIMITS).verdict is Verdict.FAILED
+    enough = load(stage("10x", 10, 15, 15, response=times(3, 10, 20, count=100)))
+    assert check.responses_in_time(enough, LIMITS).verdict is Verdict.PASSED
+
+
+@pytest.mark.parametrize(("count", "verdict"), [(1, Verdict.INCONCLUSIVE), (20, Verdict.PASSED)])
+def test_one_checked_answer_is_no_proof(count: int, verdict: Verdict) -> None:
+    """Of thousands a single one had content that is known."""
+    seen = load()
+    stages = [replace(each, checked=0, shaped=0) for each in seen.stages]
+    stages[1] = replace(stages[1], checked=count, shaped=count)
+    seen = replace(seen, stages=tuple(stages))
+    assert load_truth.answers_are_right(seen).verdict is verdict
+    assert load_truth.no_hidden_errors(seen).verdict is verdict
+
+
+def test_a_pool_needs_looks_all_along() -> None:
+    """A dozen looks in fifteen seconds may have missed when it was full; full in most of them it was full."""
+    few = tuple(look(15.0 + at, in_use=1) for at in range(12))
+    finding = load_truth.pool_has_room(load(pool=few), LIMITS, POOL)
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert "too few looks in 15 s" in finding.summary
+    full = tuple(replace(each, in_use=10) for each in few)
+    assert load_truth.pool_has_room(load(pool=full), LIMITS, POOL).verdict is Verdict.FAILED
+
+
+def test_requests_that_nobody_accounts_for_are_no_pass() -> None:
+    """The schedule had more than came back."""
+    seen = load(stage("4x", 4, 11, 4, planned=330))
+    finding = check.requests_succeed(seen, LIMITS)
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert "only 320 of 330 planned requests are accounted for at 4x" in finding.summary
+    assert check.requests_succeed(closed(), LIMITS).verdict is Verdict.PASSED  # nobody planned theirs
+
+
+def test_a_second_try_says_so() -> None:
+    """A pass tells nothing of the first try, and doesn't hide that there was one."""
+    for judge in (*(lambda seen, judge=judge: judge(seen, LIMITS) for judge in ALL), *TRUTH):
+        finding = judge(load(attempts=2))
+        assert finding.verdict is Verdict.PASSED
+        assert "(second try: the first missed its target on a busy machine)" in finding.summary
+        assert "second try" not in judge(load()).summary
+
+
+def test_lost_goodput_is_a_missed_target() -> None:
+    """Fewer good answers at the peak than below it, within the limits for failures: tried once more."""
+    generous = LIMITS.model_copy(update={"failures": 0.9})
+    seen = load(stage("10x", 10, 15, 15, failed=(replace(LOST, count=2500),)))
+    assert missed(seen, generous)
+    assert not missed(load(), generous)
+
+
+def _steady(*took: float, **more: object) -> Load:
+    """A run whose answers take so long on average at 1x, 4x, 10x."""
+    known = (("1x", 1, 3, 8), ("4x", 4, 11, 4), ("10x", 10, 15, 15))
+    stages = [stage(*each, mean_s=mean_s) for each, mean_s in zip(known, took, strict=True)]
+    stages[2] = replace(stages[2], **more)  # type: ignore[arg-type]
+    return load(*stages)
+
+
+@pytest.mark.parametrize(
+    ("took", "verdict", "says"),
+    [
+        ((0.003, 0.003, 0.003), Verdict.PASSED, "even one after the other 333/s could be served"),
+        ((0.008, 0.008, 0.008), Verdict.PASSED, "answers take no longer there than at 1x (1.6 were"),
+        ((0.050, 0.050, 0.050), Verdict.PASSED, "answers take no longer there than at 1x (10.0 were"),
+        ((0.005, 0.005, 0.007), Verdict.INCONCLUSIVE, "only 1.4 requests were under way at once: too few"),
+        ((0.009, 0.006, 0.008), Verdict.PASSED, "answers take no longer there than at 1x"),
+    ],
+)
+def test_no_sign_of_a_limit_says_what_it_is_worth(
+    took: tuple[float, float, float], verdict: Verdict, says: str
+) -> None:
+    """Nothing under way, or as quick as ever; where hardly anything was under way, a rise tells nothing."""
+    seen = _steady(*took)
+    assert seen.knee is not None
+    assert seen.knee.most_per_s is None
+    finding = has_headroom(seen, LIMITS)
+    assert finding.verdict is verdict, finding.summary
+    assert says in finding.summary
+    assert ("load.multiplier=15" in finding.change) == (verdict is Verdict.INCONCLUSIVE)
+
+
+@pytest.mark.parametrize(
+    "peak",
+    [
+        {"failed": (Kind("list", "503", 2000),), "good": 1000},
+        {"failed": (Kind("list", "503", 3000),), "good": 0, "mean_s": 0.0},
+        {"response": times(300, 800, 900)},
+        {"in_time": 2000},
+    ],
+)
+def test_a_service_that_collapses_shows_its_limit(peak: dict[str, object]) -> None:
+    """It refuses quickly, or late: no curve bends, and nobody says that there is no limit."""
+    seen = replace(_steady(0.003, 0.003, 0.003, **peak), knee=load().knee)
+    finding = has_headroom(seen, LIMITS)
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert "at 10x it missed its limits" in finding.summary
+
+
+def test_headroom_of_an_ended_climb_is_none() -> None:
+    """It never came to the peak: what is enough for 4x isn't for that."""
+    seen = ended(stage("4x", 4, 11, 4), "the generator was not done", FAILURES)
+    assert has_headroom(seen, LIMITS).verdict is Verdict.INCONCLUSIVE
+    known = knee(load().climb)
+    assert known is not None
+    seen = replace(seen, knee=replace(known, most_per_s=150.0))  # nearly twice 80/s
+    finding = has_headroom(seen, LIMITS)
+    assert finding.verdict is Verdict.FAILED
+    assert "0.8 times 200/s" in finding.summary
+    seen = replace(seen, knee=replace(known, most_per_s=400.0))
+    assert has_headroom(seen, LIMITS).verdict is Verdict.INCONCLUSIVE
