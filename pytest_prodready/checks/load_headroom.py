@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from pytest_prodready.catalogue import RULES
 from pytest_prodready.checks.load_words import judged, of_either_model, unmeasured
 from pytest_prodready.findings import Finding, Rule
@@ -42,33 +40,21 @@ def _no_sign_of_a_limit(rule: Rule, seen: Load, limits: LoadSettings, limit: str
     if beyond := next((each for each in seen.climb if not each.good or short_of(each, seen, limits)), None):
         told = f"no curve could be fitted to its times, but at {beyond.name} it missed its limits"
         return rule.inconclusive(f"{told}{_processor(seen)}", limit=limit)
-    if why := _why_none(seen, limits):
-        return judged(rule, seen, wrong="", told=f"{none}: {why}{_processor(seen)}", limit=limit)
-    together = _together(seen)
-    more = math.ceil(seen.multiplier * TOGETHER / together)
-    return rule.inconclusive(
-        f"only {together:.1f} requests were under way at once: too few to tell how they hinder each other"
-        f"{_processor(seen)}",
-        limit=limit,
-        change=f"Advice: a higher load would tell: pytest -m load --prodready-set load.multiplier={more}",
-    )
+    return judged(rule, seen, wrong="", told=f"{none}: {_worth(seen, limits)}{_processor(seen)}", limit=limit)
 
 
-def _why_none(seen: Load, limits: LoadSettings) -> str:
-    """Why no limit need be near; empty where answers take longer, and too little was under way to fit."""
-    usual, last, together = seen.climb[0], seen.climb[-1], _together(seen)
+def _worth(seen: Load, limits: LoadSettings) -> str:
+    """What it is worth that there is no sign of a limit: little where hardly anything was under way."""
+    usual, last = seen.climb[0], seen.climb[-1]
+    together = max(under_way(each) for each in seen.climb)
     if limits.headroom * under_way(last) <= 1:
         alone = f"even one after the other {1 / last.mean_s:.0f}/s could be served"
         return f"{under_way(last):.2f} requests were under way at once there, so that {alone}"
+    if together < TOGETHER:
+        return f"only {together:.1f} requests were ever under way at once, too few to fit one to"
     if last.mean_s < BEND * usual.mean_s:
         return f"answers take no longer there than at {usual.name} ({together:.1f} were under way at once)"
-    if together >= TOGETHER:
-        return f"what is under way at once ({together:.1f}) is not what makes answers take longer"
-    return ""
-
-
-def _together(seen: Load) -> float:
-    return max(under_way(each) for each in seen.climb)
+    return f"what is under way at once ({together:.1f}) is not what makes answers take longer"
 
 
 def _highest(seen: Load) -> float:

@@ -63,6 +63,15 @@ def test_death_is_told_with_last_words(loads: Loads) -> None:
     assert loaded.left == ()
 
 
+def test_death_in_the_warm_up_is_one(loads: Loads) -> None:
+    """One that never comes to the usual load has ended, too."""
+    loaded = loads("dies", warm_up_s=20)
+    finding = check.stays_up(loaded.seen, loaded.settings.load)
+    assert finding.verdict is Verdict.FAILED
+    assert "in stage warm-up (the load was too much for me" in finding.summary
+    assert loaded.seen.usual is None
+
+
 def test_lost_writes_are_counted(loads: Loads) -> None:
     """Acknowledged writes that are nowhere afterwards fail, however noisy the machine is."""
     loaded = loads("loses", writes=0.4)

@@ -209,26 +209,25 @@ def _steady(*took: float, **more: object) -> Load:
 
 
 @pytest.mark.parametrize(
-    ("took", "verdict", "says"),
+    ("took", "says"),
     [
-        ((0.003, 0.003, 0.003), Verdict.PASSED, "even one after the other 333/s could be served"),
-        ((0.008, 0.008, 0.008), Verdict.PASSED, "answers take no longer there than at 1x (1.6 were"),
-        ((0.050, 0.050, 0.050), Verdict.PASSED, "answers take no longer there than at 1x (10.0 were"),
-        ((0.005, 0.005, 0.007), Verdict.INCONCLUSIVE, "only 1.4 requests were under way at once: too few"),
-        ((0.009, 0.006, 0.008), Verdict.PASSED, "answers take no longer there than at 1x"),
+        (
+            (0.003, 0.003, 0.003),
+            "0.60 requests were under way at once there, so that even one after the other 333/s",
+        ),
+        ((0.008, 0.008, 0.008), "only 1.6 requests were ever under way at once, too few to fit one to"),
+        ((0.005, 0.005, 0.007), "only 1.4 requests were ever under way at once, too few to fit one to"),
+        ((0.050, 0.050, 0.050), "answers take no longer there than at 1x (10.0 were under way at once)"),
     ],
 )
-def test_no_sign_of_a_limit_says_what_it_is_worth(
-    took: tuple[float, float, float], verdict: Verdict, says: str
-) -> None:
-    """Nothing under way, or as quick as ever; where hardly anything was under way, a rise tells nothing."""
+def test_no_sign_of_a_limit_says_what_it_is_worth(took: tuple[float, float, float], says: str) -> None:
+    """Room for more, or as quick as ever; and little where hardly anything was under way: it is advice."""
     seen = _steady(*took)
     assert seen.knee is not None
     assert seen.knee.most_per_s is None
     finding = has_headroom(seen, LIMITS)
-    assert finding.verdict is verdict, finding.summary
-    assert says in finding.summary
-    assert ("load.multiplier=15" in finding.change) == (verdict is Verdict.INCONCLUSIVE)
+    assert finding.verdict is Verdict.PASSED, finding.summary
+    assert f"no sign of a limit up to 200/s: {says}" in finding.summary
 
 
 @pytest.mark.parametrize(
