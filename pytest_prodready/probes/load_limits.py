@@ -166,7 +166,9 @@ def firm(seen: Load, limits: LoadSettings) -> bool:
     return (
         untrue
         or seen.same_process is False
-        or any(each.wrong or each.hidden or too_many_errors(each, limits) for each in seen.stages)
+        or any(each.wrong or each.hidden for each in seen.stages)
+        or any(too_many_errors(each, limits) for each in judged(seen.stages))
+        or errors_in_all(seen.climb, limits)
     )
 
 

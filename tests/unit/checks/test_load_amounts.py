@@ -14,7 +14,7 @@ from pytest_prodready.findings import Finding, Verdict
 from pytest_prodready.probes.drill import Ledger
 from pytest_prodready.probes.load import Kind, Load, Stage
 from pytest_prodready.probes.load_knee import knee
-from pytest_prodready.probes.load_limits import FAILURES, missed
+from pytest_prodready.probes.load_limits import FAILURES, firm, missed
 
 from .loads import LIMITS, POOL, STARVED, closed, ended, load, look, stage, times
 from .test_load import ALL
@@ -124,8 +124,12 @@ def test_a_single_failure_is_forgiven_where_it_tells_nothing(
 
 
 def test_single_failures_are_told_together() -> None:
-    """How many of all, and where."""
+    """How many of all, and where; what the service calls errors itself isn't tried away."""
     seen = load(failing(1), failing(1, "4x", 4), failing(1, "10x", 10, what="no answer in time"))
+    assert firm(seen, LIMITS)
+    assert not firm(load(failing(1)), LIMITS)
+    warm_up = stage("warm-up", 1, 0, 1, due=5, failed=(LOST,), server_errors=1)
+    assert not firm(replace(load(), stages=(warm_up, *load().stages)), LIMITS)
     summary = check.requests_succeed(seen, LIMITS).summary
     assert "3 of 480 requests of all stages failed (0.62%): 1 x 500 (list) at 1x, 1 x 500" in summary
     assert "1 x no answer in time (list) at 10x" in summary
