@@ -101,6 +101,10 @@ def as_far_as_it_went(rule: Rule, seen: Load, told: str, limit: str, *, needs_mo
 
     `needs_more` is of what a peak leaves behind: it takes more than the usual load, whatever was planned.
     """
+    if needs_more and seen.multiplier <= 1:
+        return rule.unverified(
+            "[load] multiplier is 1, so there was no peak", change="Set [load] multiplier above 1."
+        )
     if not any(each.multiple > 1 for each in seen.climb) and (needs_more or seen.peak is None or seen.ended):
         return rule.inconclusive(
             f"{told}; but no more than the usual load was tried{_ended(seen)}", limit=limit
