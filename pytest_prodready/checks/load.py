@@ -22,6 +22,7 @@ from pytest_prodready.checks.load_words import (
 )
 from pytest_prodready.findings import Finding, Rule
 from pytest_prodready.probes.load import Load, Stage
+from pytest_prodready.probes.load_asked import slowest
 from pytest_prodready.probes.load_limits import (
     SLOWNESS,
     errors_in_all,
@@ -96,7 +97,7 @@ def responses_in_time(seen: Load, limits: LoadSettings) -> Finding:
         return judged(rule, seen, wrong="", told=_times(seen.climb[-1]), limit=limit)
     stage, words = max(slow, key=lambda pair: pair[0].rate)
     lost = seen.ended_for == SLOWNESS and seen.ended_in == stage.name
-    wrong = f"{at(stage)} {words}{_service(stage)}{_cut(seen, stage)}{_waits(seen)}"
+    wrong = f"{at(stage)} {words}{_slowest(stage)}{_service(stage)}{_cut(seen, stage)}{_waits(seen)}"
     if not lost and not any(sure(each, limits) for each, _ in slow):
         return rule.inconclusive(f"{wrong}; too close to its limit to tell it from chance", limit=limit)
     own = next((words for each, _ in reversed(slow) if (words := slow_by_itself(each, limits))), "")
@@ -235,6 +236,12 @@ def _times(stage: Stage) -> str:
         f" ({times.p95.low_ms:.0f} to {times.p95.high_ms:.0f}), p99 {times.p99.ms:.0f} ms"
         f" ({times.p99.low_ms:.0f} to {times.p99.high_ms:.0f})"
     )
+
+
+def _slowest(stage: Stage) -> str:
+    """Which request it is, where one takes much longer than the others."""
+    found = slowest(stage)
+    return f"; slowest: {found.request}, p95 {found.p95_ms:.0f} ms of {found.count} requests" if found else ""
 
 
 def _service(stage: Stage) -> str:

@@ -40,6 +40,16 @@ class Kind:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """The times of one request of the mix in a stage, from the intended start."""
+
+    request: str
+    count: int
+    p50_ms: float
+    p95_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
     """One stage of the schedule; a request belongs to the stage that it was due in."""
 
@@ -52,6 +62,7 @@ class Stage:
     due: int  # of these, as far as the stage went
     in_time: int  # had any answer before the stage's end, or a moment later
     good: int  # were answered as declared, and rightly
+    goodput: float  # good answers a second, by when they came; no more than were asked for
     checked: int = 0  # good ones whose content is known: `contains`, or a write read back
     shaped: int = 0  # good ones of which is known what they look like at rest
     failed: tuple[Kind, ...] = ()  # other statuses, and no answer
@@ -63,6 +74,7 @@ class Stage:
     service: Times | None = None  # from the actual start
     undisturbed: Times | None = None  # from the intended start, less all that the machine may have added
     mean_s: float = 0.0  # service time
+    asked: tuple[Asked, ...] = ()  # the slowest requests, by p95
     users: int = 0  # of a locustfile, whose `rate` is what they made of it; 0: an open schedule
     steady_s: float = 0.0  # when its users had come: `rate` and `held` are of these seconds
     held: float = 0.0  # share of the users' time that they waited for answers
@@ -89,21 +101,16 @@ class Stage:
         """The share of what was due that had an answer in time."""
         return self.in_time / self.due if self.due else 0.0
 
-    @property
-    def goodput(self) -> float:
-        """Good answers a second."""
-        return self.rate * self.good / self.due if self.due else 0.0
-
 
 @dataclass(frozen=True, slots=True)
 class Second:
-    """One second of the run."""
+    """One second of the run: what was due in it, and what was answered in it whenever it was due."""
 
     at_s: float
     stage: int
     due: int
-    good: int
-    failed: int
+    good: int  # answers that came in it
+    failed: int  # of what was due in it
     p50_ms: float | None
     p95_ms: float | None
     p99_ms: float | None

@@ -20,7 +20,7 @@ from pytest_prodready.probes.load import (
     Worker,
     judged,
 )
-from pytest_prodready.probes.load_stats import percentile
+from pytest_prodready.probes.load_percentiles import percentile
 
 Health = Mapping[str, Any]  # what a process of the generator tells of itself, every second
 TROUBLE = 0.02  # of a second's requests: fewer move no percentile that is judged

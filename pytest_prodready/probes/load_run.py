@@ -37,10 +37,11 @@ from pytest_prodready.probes.load_health import generator_of, with_figures, with
 from pytest_prodready.probes.load_knee import knee
 from pytest_prodready.probes.load_ledger import ledger
 from pytest_prodready.probes.load_limits import FAILURES, Counted, doubts, firm, missed
+from pytest_prodready.probes.load_percentiles import percentile
 from pytest_prodready.probes.load_plan import mix, multiples
 from pytest_prodready.probes.load_recovery import settled_after_s
 from pytest_prodready.probes.load_service import last_words_of, log_errors, same_process
-from pytest_prodready.probes.load_stats import Digest, percentile
+from pytest_prodready.probes.load_stats import Digest
 from pytest_prodready.probes.load_users import Users
 from pytest_prodready.probes.load_watch import Watch, counters, risen
 from pytest_prodready.probes.load_workers import WorkerLost, Workers, gathered, given_up

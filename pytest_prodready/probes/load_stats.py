@@ -1,9 +1,8 @@
-"""From samples to figures: exact percentiles, their confidence, stages and seconds."""
+"""From samples to figures: stages and seconds."""
 
 from __future__ import annotations
 
 import math
-import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -17,46 +16,15 @@ from pytest_prodready.generator.answers import (
 )
 from pytest_prodready.generator.plan import Plan
 from pytest_prodready.generator.stream import Sample
-from pytest_prodready.probes.load import Interval, Kind, Second, Stage, Times
+from pytest_prodready.probes.load import Kind, Second, Stage
+from pytest_prodready.probes.load_asked import asked
 from pytest_prodready.probes.load_disturbed import Disturbance
+from pytest_prodready.probes.load_percentiles import milliseconds, percentile, times
+from pytest_prodready.probes.load_throughput import good_by_second, good_per_s
 
-RESAMPLES = 200
-CONFIDENCE = 0.9
-SHARES = (0.5, 0.95, 0.99)
 GRACE_S = 1.0  # at most a tenth of the stage; an answer so long after its end is still one of that stage
 BUSY = 503  # what a service that is short of a processor rightly says when it has no room left
 SILENT = (NO_ANSWER, NEVER_SENT)
-
-
-def percentile(ordered: Sequence[float], share: float) -> float:
-    """The smallest value that no less than this share are no larger than; exact."""
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
-
-
-def times(blocks: Sequence[Sequence[float]]) -> Times | None:
-    """Percentiles of seconds in blocks (of one second each), in milliseconds; None without any."""
-    everything = sorted(value for block in blocks for value in block)
-    if not everything:
-        return None
-    found = [percentile(everything, share) for share in SHARES]
-    drawn = _resampled([block for block in blocks if block])
-    intervals = [
-        Interval(_ms(value), _ms(low), _ms(high)) for value, (low, high) in zip(found, drawn, strict=True)
-    ]
-    p50, p95, p99 = intervals
-    return Times(len(everything), p50, p95, p99, most_ms=_ms(everything[-1]))
-
-
-def _resampled(blocks: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
-    """Where each percentile lies when seconds are drawn at random, again and again."""
-    chance = random.Random(1)  # noqa: S311 (the same figures for the same samples)
-    drawn: list[list[float]] = [[] for _ in SHARES]
-    for _ in range(RESAMPLES):
-        values = sorted(value for block in chance.choices(blocks, k=len(blocks)) for value in block)
-        for number, share in enumerate(SHARES):
-            drawn[number].append(percentile(values, share))
-    beyond = (1 - CONFIDENCE) / 2
-    return [(percentile(sorted(d), beyond), percentile(sorted(d), 1 - beyond)) for d in drawn]
 
 
 class Digest:
@@ -91,6 +59,7 @@ class Digest:
             due=len(found),
             in_time=_in_time(found, _end(found, told.rate)),
             good=len(good),
+            goodput=self._goodput(good, told.rate, at_s, seconds),
             checked=sum(self.plan.asks[each.ask].content_known for each in good),
             shaped=sum(self.plan.asks[each.ask].shape is not None for each in good),
             failed=self._kinds(found, WRONG_STATUS, NO_ANSWER, NEVER_SENT),
@@ -102,7 +71,18 @@ class Digest:
             service=times(_blocks(good, at_s, from_intended=False)),
             undisturbed=times(_blocks(waits, at_s, disturbances=disturbances)) if disturbances else None,
             mean_s=round(sum(e.ended_s - e.started_s for e in good) / len(good), 6) if good else 0.0,
+            asked=asked(waits, self.plan.asks),
         )
+
+    def _goodput(self, own: Sequence[Sample], rate: float, at_s: float, seconds: float) -> float:
+        """Good answers a second from the stage's first one on, for as long as it lasted.
+
+        That is what the service got done, whatever stage it was due in. No more than was asked for counts:
+        what it caught up on after a stall is no rate that it holds.
+        """
+        first_s = min((each.ended_s for each in own), default=at_s)
+        found = good_per_s(self.samples, first_s, first_s + seconds)
+        return round(min(rate, found), 3)
 
     def waits(self, number: int) -> list[Sample]:
         """The requests of a stage whose time is known: good ones, and those that waited in vain."""
@@ -129,25 +109,25 @@ class Digest:
         return round(min(_in_time(each, end) / len(each) for each in found if each), 4)
 
     def seconds(self) -> tuple[Second, ...]:
-        """Each second of the run, by when requests were due."""
+        """Each second in which requests were due."""
         by_second: dict[int, list[Sample]] = defaultdict(list)
         everything = [each for found in self.samples for each in found]
         for each in everything:
             by_second[math.floor(each.intended_s)].append(each)
-        under_way = _under_way(everything)
-        return tuple(self._second(at, by_second[at], under_way[at]) for at in sorted(by_second))
+        under_way, came = _under_way(everything), good_by_second(self.samples)
+        return tuple(self._second(at, by_second[at], under_way[at], came[at]) for at in sorted(by_second))
 
-    def _second(self, at: int, found: Sequence[Sample], under_way: float) -> Second:
+    def _second(self, at: int, found: Sequence[Sample], under_way: float, came: int) -> Second:
         good = sorted(each.ended_s - each.intended_s for each in found if each.verdict == RIGHT)
         return Second(
             at_s=float(at),
             stage=found[0].stage,
             due=len(found),
-            good=len(good),
+            good=came,
             failed=len(found) - len(good),
-            p50_ms=_ms(percentile(good, 0.5)) if good else None,
-            p95_ms=_ms(percentile(good, 0.95)) if good else None,
-            p99_ms=_ms(percentile(good, 0.99)) if good else None,
+            p50_ms=milliseconds(percentile(good, 0.5)) if good else None,
+            p95_ms=milliseconds(percentile(good, 0.95)) if good else None,
+            p99_ms=milliseconds(percentile(good, 0.99)) if good else None,
             slow=sum(each > self._unnoticed_s for each in good),
             under_way=round(under_way, 3),
         )
@@ -221,7 +201,3 @@ def _under_way(found: Iterable[Sample]) -> Mapping[int, float]:
         for at in range(math.floor(each.started_s), math.floor(each.ended_s) + 1):
             seconds[at] += min(each.ended_s, at + 1) - max(each.started_s, at)
     return seconds
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 3)

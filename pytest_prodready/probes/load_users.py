@@ -14,7 +14,9 @@ from pytest_prodready.generator.plan import Stage as Planned
 from pytest_prodready.generator.stream import Sample
 from pytest_prodready.probes.load import Second, Stage, Times
 from pytest_prodready.probes.load_disturbed import Disturbance
-from pytest_prodready.probes.load_stats import Digest, percentile, times
+from pytest_prodready.probes.load_percentiles import percentile, times
+from pytest_prodready.probes.load_stats import Digest
+from pytest_prodready.probes.load_throughput import good_by_second, good_per_s
 
 LEFT = 0.9  # of a stage's users have to be there
 SHORTEST_S = 0.001
@@ -64,12 +66,12 @@ class Users:
     def seconds(self, known: Sequence[Second]) -> tuple[Second, ...]:
         """The seconds with requests, and those in which there was none since users waited for answers."""
         by_second = {int(each.at_s): each for each in known}
-        sent = self._everything()
+        sent, came = self._everything(), good_by_second(self._digest.samples)
         for at in range(min(by_second, default=0), max(by_second, default=0)):
             held = sum(each.started_s <= at and each.ended_s >= at + 1 for each in sent)
             if at not in by_second and held:
                 stage = by_second[at - 1].stage
-                by_second[at] = Second(float(at), stage, 0, 0, 0, None, None, None, 0, float(held))
+                by_second[at] = Second(float(at), stage, 0, came[at], 0, None, None, None, 0, float(held))
         return tuple(by_second[at] for at in sorted(by_second))
 
     def shortfall(
@@ -129,6 +131,7 @@ class Users:
             at_s=round(at_s, 3),
             seconds=round(end - at_s, 3),
             rate=round(sent / steady_s, 2),
+            goodput=round(good_per_s(self._digest.samples, steady_at, end), 3),
             in_time=seen.answered,
             users=users,
             steady_s=round(steady_s, 3) if steady_at > at_s else 0.0,
@@ -167,7 +170,7 @@ class Users:
 
 def _silent(told: Planned, multiple: float) -> Stage:
     """A stage in which nobody got to send anything."""
-    return Stage(told.name, multiple, 0.0, 0.0, 0.0, told.planned, due=0, in_time=0, good=0)
+    return Stage(told.name, multiple, 0.0, 0.0, 0.0, told.planned, due=0, in_time=0, good=0, goodput=0.0)
 
 
 def _doing(healths: Sequence[Mapping[str, Any]]) -> str:

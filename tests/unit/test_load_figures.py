@@ -20,8 +20,9 @@ from pytest_prodready.generator.plan import Ask, Plan, Stage
 from pytest_prodready.generator.schedule import Schedule
 from pytest_prodready.generator.stream import Sample
 from pytest_prodready.probes.load_knee import knee
+from pytest_prodready.probes.load_percentiles import percentile, times
 from pytest_prodready.probes.load_plan import mix, plan
-from pytest_prodready.probes.load_stats import Digest, percentile, times
+from pytest_prodready.probes.load_stats import Digest
 from pytest_prodready.records import as_data
 from pytest_prodready.reports.load_chart import load_chart, loads_in
 from pytest_prodready.reports.pictures import pictures
@@ -58,7 +59,7 @@ def test_knee_is_found_where_one_is() -> None:
     for rate in (20, 50, 80, 90):
         busy = rate / 100
         made = stage(f"{rate}", 1, 0, 10, mean_s=0.01 / (1 - busy))
-        stages.append(replace(made, rate=float(rate), due=rate * 10, good=rate * 10))
+        stages.append(replace(made, rate=float(rate), goodput=float(rate), due=rate * 10, good=rate * 10))
     found = knee(stages)
     assert found is not None
     assert found.most_per_s == pytest.approx(100, rel=0.1)

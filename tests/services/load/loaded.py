@@ -18,9 +18,11 @@ HOST = sys.argv[3] if len(sys.argv) > 3 else "127.0.0.1"
 GOOD_FOR = 120  # requests
 STALL_EVERY_S, STALL_S = 2.0, 0.5
 LAG_S = 1.5
+CAPACITY = 60.0  # requests a second
 
 stored: list[str] = []
 served = 0
+free_at = 0.0
 
 
 def answer(request: str, body: str) -> bytes:
@@ -65,6 +67,8 @@ async def misbehave(writer: asyncio.StreamWriter) -> None:
     """What it does under load."""
     if HOW == "hangs":
         await asyncio.sleep(3600)
+    if HOW == "capped":
+        await turn()
     if HOW == "lags":
         await asyncio.sleep(LAG_S)
     if HOW == "dies":
@@ -85,6 +89,13 @@ async def misbehave(writer: asyncio.StreamWriter) -> None:
             writer.write(b"x")
             await writer.drain()
             await asyncio.sleep(0.1)
+
+
+async def turn() -> None:
+    """One after the other."""
+    global free_at  # noqa: PLW0603 (as `served`)
+    free_at = max(free_at, time.monotonic()) + 1 / CAPACITY
+    await asyncio.sleep(free_at - time.monotonic())
 
 
 async def stall() -> None:

@@ -138,6 +138,16 @@ def test_deadline_counts_from_when_it_was_due(run: Run) -> None:
     assert max(late) < 0.5
 
 
+def test_capacity_is_seen_in_what_is_answered(run: Run) -> None:
+    """Of 100/s a service that can do 60/s is seen to do 60, in the stage and in each second of it."""
+    with service("capped", run) as url:
+        _, digest = sent(run, plan_for(Stage("a", url, 50, 3), Stage("b", url, 100, 4), deadline_s=10.0))
+    usual, above = digest.stages()
+    assert usual.goodput == pytest.approx(50, rel=0.1)
+    assert above.goodput == pytest.approx(60, rel=0.1)
+    assert max(each.good for each in digest.seconds() if each.at_s >= 3) <= 70
+
+
 def test_climb_is_left_out(run: Run) -> None:
     """When the climb is ended, what comes after it begins at once."""
     with null_server(run) as url:

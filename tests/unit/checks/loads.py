@@ -48,6 +48,7 @@ def stage(name: str, multiple: float, at_s: float, seconds: float, **more: Any) 
         "due": due,
         "in_time": due,
         "good": good,
+        "goodput": 20 * (multiple or 15) * good / due,
         "checked": good,
         "shaped": good,
         "response": times(3, 10, 20),
@@ -115,10 +116,16 @@ def second(
 def used(name: str, multiple: float, at_s: float, seconds: float, **more: Any) -> Stage:
     """A stage of a locustfile's users, who make what is expected of them, if nothing else is said."""
     rate = 20 * multiple
-    given = {"users": int(10 * multiple), "steady_s": seconds * 0.75, "held": 0.02, "possible": 1.02 * rate}
-    return replace(
-        stage(name, multiple, at_s, seconds, in_turn=times(3, 11, 22)), **{"rate": rate, **given, **more}
-    )
+    made = stage(name, multiple, at_s, seconds, in_turn=times(3, 11, 22))
+    goodput = more.get("rate", rate) * more.get("good", made.good) / max(1, more.get("due", made.due))
+    given = {
+        "goodput": goodput,
+        "users": int(10 * multiple),
+        "steady_s": seconds * 0.75,
+        "held": 0.02,
+        "possible": 1.02 * rate,
+    }
+    return replace(made, **{"rate": rate, **given, **more})
 
 
 def closed(*changed: Stage, **more: Any) -> Load:

@@ -10,7 +10,7 @@ from pytest_prodready.checks import load as check
 from pytest_prodready.checks.load_headroom import has_headroom
 from pytest_prodready.findings import Finding, Verdict
 from pytest_prodready.probes.drill import Ledger
-from pytest_prodready.probes.load import Counter, Kind, Load, Stage
+from pytest_prodready.probes.load import Asked, Counter, Kind, Load, Stage
 from pytest_prodready.probes.load_limits import FAILURES, SLOWNESS, Counted, doubts, firm, missed
 
 from .loads import HEALTHY, LIMITS, STARVED, calm, ended, load, second, stage, times
@@ -146,6 +146,17 @@ def test_process_that_ended_fails() -> None:
     finding = check.stays_up(seen, LIMITS)
     assert finding.verdict is Verdict.FAILED
     assert "MemoryError" in finding.summary
+
+
+def test_slow_request_is_named() -> None:
+    """Where one of the mix takes much longer than the others, the reader learns which."""
+    asks = (Asked("search", 40, 900.0, 2100.0), Asked("list", 2960, 3.0, 10.0))
+    finding = check.responses_in_time(load(peak(response=times(10, 350, 2000), asked=asks)), LIMITS)
+    assert finding.verdict is Verdict.FAILED
+    assert "; slowest: search, p95 2100 ms of 40 requests" in finding.summary
+    queue = (replace(asks[0], p95_ms=400.0), replace(asks[1], p95_ms=350.0))
+    finding = check.responses_in_time(load(peak(response=times(10, 350, 2000), asked=queue)), LIMITS)
+    assert "slowest" not in finding.summary
 
 
 def test_percentile_near_its_limit_is_open() -> None:
