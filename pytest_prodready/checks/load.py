@@ -14,6 +14,7 @@ from pytest_prodready.checks.load_users import (
 from pytest_prodready.checks.load_words import (
     as_far_as_it_went,
     at,
+    by_enough_users,
     judged,
     kinds,
     of_either_model,
@@ -61,6 +62,7 @@ def stays_up(seen: Load, limits: LoadSettings) -> Finding:
 
 
 @of_either_model
+@by_enough_users
 def requests_succeed(seen: Load, limits: LoadSettings) -> Finding:
     """Few requests fail in any stage; what the service itself calls an error is no machine's fault."""
     rule = RULES["load.requests-succeed"]
@@ -79,6 +81,7 @@ def requests_succeed(seen: Load, limits: LoadSettings) -> Finding:
 
 
 @of_either_model
+@by_enough_users
 def responses_in_time(seen: Load, limits: LoadSettings) -> Finding:
     """p95 and p99 from the intended start are within their limits in each stage."""
     rule = RULES["load.responses-in-time"]
@@ -105,6 +108,7 @@ def responses_in_time(seen: Load, limits: LoadSettings) -> Finding:
 
 
 @of_either_model
+@by_enough_users
 def rate_is_reached(seen: Load, limits: LoadSettings) -> Finding:
     """What is due in a stage is answered within it."""
     rule = RULES["load.rate-is-reached"]
@@ -124,6 +128,7 @@ def rate_is_reached(seen: Load, limits: LoadSettings) -> Finding:
 
 
 @of_either_model
+@by_enough_users
 def goodput_holds(seen: Load, limits: LoadSettings) -> Finding:
     """Good answers a second don't become fewer when more is asked for."""
     rule = RULES["load.goodput-holds"]
@@ -142,6 +147,7 @@ def goodput_holds(seen: Load, limits: LoadSettings) -> Finding:
 
 
 @of_either_model
+@by_enough_users
 def recovers(seen: Load, limits: LoadSettings) -> Finding:
     """The usual load is soon served after the peak as before it."""
     rule = RULES["load.recovers"]

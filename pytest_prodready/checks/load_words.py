@@ -9,8 +9,10 @@ from typing import Concatenate, ParamSpec
 
 from pytest_prodready.findings import Finding, Rule, Verdict
 from pytest_prodready.probes.load import Kind, Load, Stage
+from pytest_prodready.probes.load_busy import short_of_users
 from pytest_prodready.probes.load_closed import shortfall, too_high, users_needed
 from pytest_prodready.probes.load_limits import doubts
+from pytest_prodready.settings import LoadSettings
 
 NAMED = 3
 P = ParamSpec("P")
@@ -38,6 +40,35 @@ def of_either_model(
         return replace(finding, summary=f"{finding.summary}; {CLOSED}")
 
     return judge
+
+
+def by_enough_users(
+    check: Callable[Concatenate[Load, LoadSettings, P], Finding],
+) -> Callable[Concatenate[Load, LoadSettings, P], Finding]:
+    """A check that holds nothing against the service for which the generator had too few users."""
+
+    @functools.wraps(check)
+    def judge(seen: Load, limits: LoadSettings, /, *more: P.args, **named: P.kwargs) -> Finding:
+        finding = check(seen, limits, *more, **named)
+        short = [each for each in seen.stages if short_of_users(each, limits)]
+        if finding.verdict is not Verdict.FAILED or not short:
+            return finding
+        rest = tuple(each for each in seen.stages if each not in short)
+        within = check(replace(seen, stages=rest), limits, *more, **named)
+        return finding if within.verdict is Verdict.FAILED else _too_few_users(finding, seen, max(short, key=_busy))
+
+    return judge
+
+
+def _too_few_users(finding: Finding, seen: Load, stage: Stage) -> Finding:
+    """What is wrong where requests waited for the generator."""
+    quick = f"p95 {stage.service.p95.ms:.0f} ms" if stage.service else ""
+    return finding.rule.inconclusive(
+        f"{finding.summary}; but {at(stage)} {stage.busy} of {stage.due} requests waited for a user of the"
+        f" generator, and were answered in time once they were sent ({quick})",
+        limit=finding.limit,
+        change=f"Raise [load] users (now {seen.users}).",
+    )
 
 
 def _beyond(finding: Finding, seen: Load) -> Finding:
@@ -143,3 +174,7 @@ def _second_try(seen: Load) -> str:
 def percent(share: float) -> str:
     """A limit as it was given: 0.5%, 0.04%."""
     return f"{100 * share:.6g}%"
+
+
+def _busy(stage: Stage) -> int:
+    return stage.busy

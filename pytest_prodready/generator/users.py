@@ -22,6 +22,7 @@ from geventhttpclient.client import HTTPClientPool
 from pytest_prodready.generator import answers
 from pytest_prodready.generator.again import Ready, Request, all_ready, written_once
 from pytest_prodready.generator.crew import Crew
+from pytest_prodready.generator.files import allow_files
 from pytest_prodready.generator.plan import Plan
 from pytest_prodready.generator.schedule import Slot
 from pytest_prodready.generator.stream import Sample, Writer
@@ -200,6 +201,7 @@ class Answered(EventHook):
 
 def runner_for(plan: Plan, crew: Crew, writer: Writer) -> LocalRunner:
     """Locust with our users, whose answers we alone hear of."""
+    allow_files(plan.users)
     pool = SentOnce(
         concurrency=plan.users,
         connection_timeout=plan.deadline_s,

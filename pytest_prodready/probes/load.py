@@ -70,8 +70,12 @@ class Stage:
     wrong: tuple[Kind, ...] = ()  # the declared status with wrong content
     hidden: tuple[Kind, ...] = ()  # the declared status, and yet an error
     busy: int = 0  # had to wait until one of the generator's users was free
+    unsent: int = 0  # of these, and of those failed: none was until their deadline
+    held_ms: float | None = (
+        None  # of the users' time meanwhile, half was taken by requests no longer than this
+    )
     response: Times | None = None  # from the intended start; None: no answer
-    service: Times | None = None  # from the actual start
+    service: Times | None = None  # from the actual start, of what was sent
     undisturbed: Times | None = None  # from the intended start, less all that the machine may have added
     mean_s: float = 0.0  # service time
     asked: tuple[Asked, ...] = ()  # the slowest requests, by p95
@@ -250,6 +254,7 @@ class Load:
     last_words: str = ""
     knee: Knee | None = None
     attempts: int = 1
+    users: int = 0  # of the generator: requests under way at most
     locustfile: str = ""  # the name of the user's own, a closed model; empty: an open schedule
     shortfall: str = ""  # why its users made less of a load than was planned
     remarks: tuple[str, ...] = ()  # on what it did, and what of it doesn't count

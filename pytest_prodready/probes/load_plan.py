@@ -15,7 +15,7 @@ from pytest_prodready.settings import LoadSettings, Request, Settings
 SELF_TEST_TIMES = 1.5
 AT_REST = 3  # answers of each request
 ANSWER_WITHIN_S = 5.0
-MOST_USERS = 1000
+FEWEST_USERS, MOST_USERS = 1000, 20_000  # one takes 11 KB, and 24 KB with a request under way
 MOST_WRITES = 50_000
 
 
@@ -26,11 +26,22 @@ def plan(settings: Settings, service: str, null: str, shapes: dict[str, Shape | 
     return Plan(
         stages=stages,
         asks=tuple(_mix(settings, sum(each.planned for each in stages), shapes)),
-        users=limits.users or min(MOST_USERS, math.ceil(limits.peak_rps * limits.deadline_s) + 1),
+        users=limits.users or users_for(limits),
         deadline_s=limits.deadline_s,
         settle_s=limits.settle_s,
         prefix=f"prodready{secrets.token_hex(4)}x",
     )
+
+
+def users_for(limits: LoadSettings) -> int:
+    """As many as are due within the deadline, or, of very many, within the limit of p99.
+
+    Where answers come within it, no more requests than that are under way at once.
+    """
+    due, held = (
+        math.ceil(limits.peak_rps * seconds) + 1 for seconds in (limits.deadline_s, limits.p99_ms / 1000)
+    )
+    return min(due, max(FEWEST_USERS, held), MOST_USERS)
 
 
 def mix(made: Plan) -> tuple[Part, ...]:

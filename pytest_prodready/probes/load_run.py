@@ -138,6 +138,7 @@ def _once(scene: Scene, workers: Workers | None) -> Load:
         log_errors=max(0, log_errors(environment) - errors),
         same_process=None if process is None else same_process(environment, process),
         last_words=last_words_of(environment) if has_ended(scene) else "",
+        users=made.users,
         mix=mix(made),
         topology=topology,
         workers=() if workers is None else with_figures(workers.each, run.healths),

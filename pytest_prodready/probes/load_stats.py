@@ -18,6 +18,7 @@ from pytest_prodready.generator.plan import Plan
 from pytest_prodready.generator.stream import Sample
 from pytest_prodready.probes.load import Kind, Second, Stage
 from pytest_prodready.probes.load_asked import asked
+from pytest_prodready.probes.load_busy import held_ms
 from pytest_prodready.probes.load_disturbed import Disturbance
 from pytest_prodready.probes.load_percentiles import milliseconds, percentile, times
 from pytest_prodready.probes.load_throughput import good_by_second, good_per_s
@@ -49,6 +50,7 @@ class Digest:
         at_s, seconds = _span(found, told.rate)
         good = [each for each in found if each.verdict == RIGHT]
         waits = self.waits(number)
+        sent = [each for each in waits if each.verdict != NEVER_SENT]
         return Stage(
             name=told.name,
             multiple=self._multiples.get(told.name, 0.0),
@@ -67,8 +69,10 @@ class Digest:
             wrong=self._kinds(found, WRONG_CONTENT),
             hidden=self._kinds(found, HIDDEN_ERROR),
             busy=sum(each.busy for each in found),
+            unsent=sum(each.verdict == NEVER_SENT for each in found),
+            held_ms=held_ms(self.samples, found),
             response=times(_blocks(waits, at_s)),
-            service=times(_blocks(good, at_s, from_intended=False)),
+            service=times(_blocks(sent, at_s, from_intended=False)),
             undisturbed=times(_blocks(waits, at_s, disturbances=disturbances)) if disturbances else None,
             mean_s=round(sum(e.ended_s - e.started_s for e in good) / len(good), 6) if good else 0.0,
             asked=asked(waits, self.plan.asks),

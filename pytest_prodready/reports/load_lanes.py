@@ -49,7 +49,7 @@ def legend(y: float) -> str:
 
 
 def _rate(x: svg.Scale, seconds: Sequence[Second], top: float, height: float) -> str:
-    y = svg.Scale.from_zero(max(each.due for each in seconds), top + height, top)
+    y = svg.Scale.from_zero(max(max(each.due, each.good) for each in seconds), top + height, top)
     due = [(x(each.at_s), y(each.due)) for each in seconds]
     good = [(x(each.at_s), y(each.good)) for each in seconds]
     return (

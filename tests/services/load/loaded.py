@@ -17,7 +17,7 @@ PORT, HOW = int(sys.argv[1]), sys.argv[2]
 HOST = sys.argv[3] if len(sys.argv) > 3 else "127.0.0.1"
 GOOD_FOR = 120  # requests
 STALL_EVERY_S, STALL_S = 2.0, 0.5
-LAG_S = 1.5
+LAG_S, PONDERS_S = 1.5, 0.15
 CAPACITY = 60.0  # requests a second
 
 stored: list[str] = []
@@ -69,6 +69,8 @@ async def misbehave(writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(3600)
     if HOW == "capped":
         await turn()
+    if HOW == "ponders":
+        await asyncio.sleep(PONDERS_S)
     if HOW == "lags":
         await asyncio.sleep(LAG_S)
     if HOW == "dies":

@@ -7,6 +7,7 @@ import pytest
 from pytest_prodready.checks import load as check
 from pytest_prodready.checks import load_truth
 from pytest_prodready.findings import Verdict
+from pytest_prodready.probes.load_limits import doubts
 
 from .conftest import SHORT, Loads
 
@@ -85,3 +86,11 @@ def test_hidden_errors_are_found(loads: Loads) -> None:
     finding = load_truth.no_hidden_errors(loads("hides").seen)
     assert finding.verdict is Verdict.FAILED
     assert "like an error" in finding.summary
+
+
+def test_too_few_users_of_the_generator_fail_nothing(loads: Loads) -> None:
+    """Five users get 33/s from a service that takes 150 ms each and would do 100/s: no fault of it."""
+    loaded = loads("ponders", users=5, deadline_s=2)
+    finding = check.responses_in_time(loaded.seen, loaded.settings.load)
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert doubts(loaded.seen.generator) or finding.change == "Raise [load] users (now 5)."

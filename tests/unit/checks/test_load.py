@@ -89,6 +89,48 @@ def test_missed_target_is_open_on_a_starved_machine(judge: object, seen: Load) -
     assert "tried 2 times" in finding.summary
 
 
+HELD = {"busy": 1500, "held_ms": 150.0, "service": times(150, 160, 170), "response": times(800, 1900, 2500)}
+FEW_USERS = (
+    (check.responses_in_time, load(peak(**HELD), users=20)),
+    (check.rate_is_reached, load(peak(**HELD, in_time=2000), users=20)),
+    (check.requests_succeed, load(peak(**HELD, failed=(SILENT,), unsent=80), users=20)),
+    (check.goodput_holds, load(peak(**HELD, goodput=60.0), users=20)),
+    (
+        check.recovers,
+        load(
+            stage("1x again", 1, 30, 8, **{**HELD, "busy": 100}),
+            seconds=[second(30 + at, 4, 20, 900, slow=20) for at in range(8)],
+            users=20,
+        ),
+    ),
+)
+
+
+@pytest.mark.parametrize(("judge", "seen"), FEW_USERS)
+def test_too_few_users_are_no_fault_of_the_service(judge: object, seen: Load) -> None:
+    """Requests waited for the generator, and were quick once sent: what to change is told."""
+    finding = _judged(judge, seen)
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert "requests waited for a user of the generator" in finding.summary
+    assert finding.change == "Raise [load] users (now 20)."
+
+
+HOLDS = {"held_ms": 1500.0}, {"service": times(150, 400, 900)}, {"failed": (replace(SILENT, count=800),)}
+
+
+@pytest.mark.parametrize("differs", HOLDS)
+def test_users_that_the_service_holds_are_no_excuse(differs: dict[str, object]) -> None:
+    """A stall, slow answers, or none: more users would have waited for the same."""
+    finding = check.responses_in_time(load(peak(**{**HELD, **differs}), users=20), LIMITS)
+    assert finding.verdict is Verdict.FAILED
+
+
+def test_what_is_wrong_elsewhere_fails_with_too_few_users_too() -> None:
+    """One stage had too few users, and another was too slow by itself."""
+    slow = stage("4x", 4, 11, 4, response=times(100, 900, 950))
+    assert check.responses_in_time(load(slow, peak(**HELD), users=20), LIMITS).verdict is Verdict.FAILED
+
+
 SLOW = {"response": times(800, 900, 950), "undisturbed": times(500, 600, 700)}
 AWAITED = (replace(SILENT, count=320),)
 BY_ITSELF = (
