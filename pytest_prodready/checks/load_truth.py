@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 
 from pytest_prodready.catalogue import RULES
 from pytest_prodready.checks.load_words import (
@@ -21,6 +22,11 @@ from pytest_prodready.settings import LoadSettings, PoolSettings
 
 FEWEST_WRITES = 5
 FEWEST_ANSWERS = 20
+_BLIND = (
+    "an error would have been seen: at rest they were no JSON, or unlike each other, and no `contains` says"
+    " what they hold"
+)
+_CONTAINS = "Set `contains` of the declared requests: what a right answer holds and an error page doesn't."
 FEWEST_LOOKS = 10
 LOOKS_A_SECOND = 2.0
 
@@ -80,8 +86,13 @@ def no_hidden_errors(seen: Load) -> Finding:
         return unknown_to_us(rule, "what its answers look like at rest was not learned")
     stages = _served(seen)
     hidden = [each for stage in stages for each in stage.hidden]
-    shaped = sum(stage.shaped for stage in stages)
-    return _none_of(rule, seen, hidden, shaped, "looked like none at rest, but like an error")
+    shaped, good = sum(stage.shaped for stage in stages), sum(stage.good for stage in stages)
+    if good and not shaped and not hidden:
+        return rule.inconclusive(f"in none of {good} good answers {_BLIND}", limit="none", change=_CONTAINS)
+    finding = _none_of(rule, seen, hidden, shaped, "looked like none at rest, but like an error")
+    if shaped == good:
+        return finding
+    return replace(finding, summary=f"{finding.summary}; in none of {good - shaped} others {_BLIND}")
 
 
 @of_either_model

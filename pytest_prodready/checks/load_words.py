@@ -55,7 +55,11 @@ def by_enough_users(
             return finding
         rest = tuple(each for each in seen.stages if each not in short)
         within = check(replace(seen, stages=rest), limits, *more, **named)
-        return finding if within.verdict is Verdict.FAILED else _too_few_users(finding, seen, max(short, key=_busy))
+        return (
+            finding
+            if within.verdict is Verdict.FAILED
+            else _too_few_users(finding, seen, max(short, key=_busy))
+        )
 
     return judge
 

@@ -39,6 +39,11 @@ class Ask:
         """Whether it is known what the body of a right answer holds."""
         return self.kind == "read back" or bool(self.contains)
 
+    @property
+    def error_known(self) -> bool:
+        """Whether an error in its place would be seen: by the shape of its JSON, or by what it lacks."""
+        return self.content_known or (self.shape is not None and bool(self.shape.type))
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:

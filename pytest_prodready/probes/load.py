@@ -64,7 +64,7 @@ class Stage:
     good: int  # were answered as declared, and rightly
     goodput: float  # good answers a second, by when they came; no more than were asked for
     checked: int = 0  # good ones whose content is known: `contains`, or a write read back
-    shaped: int = 0  # good ones of which is known what they look like at rest
+    shaped: int = 0  # good ones for which an error would have been seen, by their JSON or content
     failed: tuple[Kind, ...] = ()  # other statuses, and no answer
     server_errors: int = 0  # of these: status 500 and above, but 503: so a service says that it is busy
     wrong: tuple[Kind, ...] = ()  # the declared status with wrong content

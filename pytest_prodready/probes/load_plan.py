@@ -60,12 +60,19 @@ def multiples(limits: LoadSettings) -> dict[str, float]:
 def shapes(traffic: Traffic, settings: Settings) -> dict[str, Shape | None]:
     """What the answers to each declared request have in common while there is no load."""
     found: dict[str, Shape | None] = {}
-    reads = [settings.writes.read_back] if settings.writes is not None else []
-    for request in (*settings.requests, *reads):
+    for label, request in _asked(settings):
         answers = [traffic.send(request, ANSWER_WITHIN_S) for _ in range(AT_REST)]
         bodies = [each.body.encode() for each in answers if each.expected and len(each.body) < BODY_LIMIT]
-        found[request.label] = shape_of(bodies) if len(bodies) == AT_REST else None
+        found[label] = shape_of(bodies) if len(bodies) == AT_REST else None
     return found
+
+
+def _asked(settings: Settings) -> Iterable[tuple[str, Request]]:
+    """Each request of the mix, by its label."""
+    yield from ((_label(each, "request"), each) for each in settings.requests)
+    if settings.writes is not None and settings.load.writes:
+        yield _label(settings.writes.create, "create"), settings.writes.create
+        yield _label(settings.writes.read_back, "read back"), settings.writes.read_back
 
 
 def _steps(limits: LoadSettings) -> tuple[float, ...]:
@@ -102,16 +109,19 @@ def _mix(settings: Settings, requests: int, seen: dict[str, Shape | None]) -> It
     whole = sum(each.weight for each in settings.requests)
     share = min(settings.load.writes, MOST_WRITES / requests) if settings.writes is not None else 0.0
     for request in settings.requests:
-        yield _ask(request, request.weight, seen.get(request.label))
+        yield _ask(request, request.weight, seen)
     if settings.writes is not None and share > 0:
         weight = whole * share / (1 - 2 * share)
-        yield _ask(settings.writes.create, weight, None, "create")
-        read_back = settings.writes.read_back
-        yield _ask(read_back, weight, seen.get(read_back.label), "read back")
+        yield _ask(settings.writes.create, weight, seen, "create")
+        yield _ask(settings.writes.read_back, weight, seen, "read back")
 
 
-def _ask(request: Request, weight: float, shape: Shape | None, kind: Kind = "request") -> Ask:
-    label = request.label if kind == "request" else f"{kind}: {request.label}"
+def _label(request: Request, kind: Kind) -> str:
+    return request.label if kind == "request" else f"{kind}: {request.label}"
+
+
+def _ask(request: Request, weight: float, seen: dict[str, Shape | None], kind: Kind = "request") -> Ask:
+    label = _label(request, kind)
     return Ask(
         label=label,
         path=request.path,
@@ -121,6 +131,6 @@ def _ask(request: Request, weight: float, shape: Shape | None, kind: Kind = "req
         weight=weight,
         expect=request.expect,
         contains=request.contains,
-        shape=shape,
+        shape=seen.get(label),
         kind=kind,
     )

@@ -63,7 +63,7 @@ class Digest:
             good=len(good),
             goodput=self._goodput(good, told.rate, at_s, seconds),
             checked=sum(self.plan.asks[each.ask].content_known for each in good),
-            shaped=sum(self.plan.asks[each.ask].shape is not None for each in good),
+            shaped=sum(self.plan.asks[each.ask].error_known for each in good),
             failed=self._kinds(found, WRONG_STATUS, NO_ANSWER, NEVER_SENT),
             server_errors=sum(each.verdict == WRONG_STATUS and _is_error(each.status) for each in found),
             wrong=self._kinds(found, WRONG_CONTENT),

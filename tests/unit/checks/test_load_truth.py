@@ -89,6 +89,22 @@ def test_no_answer_is_no_right_answer(judge: Callable[[Load], Finding], good: in
     assert judge(load(*stages)).verdict is Verdict.INCONCLUSIVE
 
 
+def test_answers_that_nobody_could_tell_from_errors_are_no_pass() -> None:
+    """Pages without `contains` leave the rule open, and say what is missing; of a part, how many."""
+    pages = [replace(each, shaped=0) for each in load().stages]
+    finding = check.no_hidden_errors(load(*pages))
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert "no `contains` says what they hold" in finding.summary
+    assert "Set `contains`" in finding.change
+    peak = stage("10x", 10, 15, 15, shaped=1000)
+    finding = check.no_hidden_errors(load(peak))
+    assert finding.verdict is Verdict.PASSED
+    assert "in none of 2000 others an error would have been seen" in finding.summary
+    hidden = replace(peak, hidden=(Kind("list", "200", 4),))
+    assert check.no_hidden_errors(load(hidden)).verdict is Verdict.FAILED
+    assert "others" not in check.no_hidden_errors(load()).summary
+
+
 def test_full_pool_fails() -> None:
     """All connections in use in many looks at the peak; what they are at is told."""
     looks = tuple(look(at / 10, in_use=10, idle_in_transaction=8) for at in range(150, 300))
