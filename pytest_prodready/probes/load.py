@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_prodready.probes.drill import Ledger
+from pytest_prodready.probes.load_parts import Asked, Awaited, Rise
 
 SELF_TEST, WARM_UP, USUAL, AGAIN = "self-test", "warm-up", "1x", "1x again"
 
@@ -37,16 +38,6 @@ class Kind:
     request: str
     what: str
     count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The times of one request of the mix in a stage, from the intended start."""
-
-    request: str
-    count: int
-    p50_ms: float
-    p95_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +238,8 @@ class Load:
     waits: tuple[Counter, ...] = ()  # looks at backends in use by what they waited for
     usage: tuple[Usage, ...] | None = None
     counters: tuple[Counter, ...] = ()
+    peak_rise: Rise | None = None  # of the same counters at the highest load that was tried
+    awaited: tuple[Awaited, ...] = ()  # what most waited for
     rested: PoolLook | None = None  # before the first request
     left: PoolLook | None = None  # some time after the last one
     log_errors: int = 0

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from pytest_prodready.generator.plan import Ask
 from pytest_prodready.generator.stream import Sample
-from pytest_prodready.probes.load import Asked, Stage
+from pytest_prodready.probes.load import Stage
+from pytest_prodready.probes.load_parts import Asked
 from pytest_prodready.probes.load_percentiles import percentile
 
 MOST = 20  # of a stage are kept: a locustfile may have hundreds of names

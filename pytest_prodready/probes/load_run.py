@@ -40,10 +40,11 @@ from pytest_prodready.probes.load_limits import FAILURES, Counted, doubts, firm,
 from pytest_prodready.probes.load_percentiles import percentile
 from pytest_prodready.probes.load_plan import mix, multiples
 from pytest_prodready.probes.load_recovery import settled_after_s
+from pytest_prodready.probes.load_servers import risen
 from pytest_prodready.probes.load_service import last_words_of, log_errors, same_process
 from pytest_prodready.probes.load_stats import Digest
 from pytest_prodready.probes.load_users import Users
-from pytest_prodready.probes.load_watch import Watch, counters, risen
+from pytest_prodready.probes.load_watch import Watch, counters
 from pytest_prodready.probes.load_workers import WorkerLost, Workers, gathered, given_up
 from pytest_prodready.probes.traffic import Traffic
 from pytest_prodready.settings import LoadSettings, Settings
@@ -130,9 +131,9 @@ def _once(scene: Scene, workers: Workers | None) -> Load:
         ended_for=run.ended_for,
         unfinished=run.unfinished,
         pool=watch.looks if watch.sees_pool else None,
-        waits=risen(dict.fromkeys(watch.waits, 0.0), {name: float(n) for name, n in watch.waits.items()}),
         usage=watch.usage or None,
         counters=rise,
+        **watch.of_servers(stages),
         rested=next(iter(watch.looks), None),
         left=left,
         log_errors=max(0, log_errors(environment) - errors),

@@ -17,14 +17,16 @@ from pytest_prodready.environment.cache import Cache
 from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.errors import ProdreadyError
-from pytest_prodready.probes.load import Counter, MachineLook, PoolLook, Usage
+from pytest_prodready.probes.load import Counter, MachineLook, PoolLook, Stage, Usage
 from pytest_prodready.probes.load_disturbed import Disturbance, disturbances
 from pytest_prodready.probes.load_machine import Machine, with_service
+from pytest_prodready.probes.load_servers import awaited, peak_rise
 from pytest_prodready.probes.watching import every
 
 POOL_EVERY_S = 0.1
 USAGE_EVERY_S = 0.5
 MACHINE_EVERY_S = 0.25
+COUNT_EVERY_S = 1.0  # Postgres tells its counters no more often
 LOOK_WITHIN_S = 5.0
 LOCK = "Lock"
 BACKENDS = """
@@ -62,7 +64,8 @@ class Watch:
         self._usage: list[Usage] = []
         self._machine_looks: list[MachineLook] = []
         self._machine, self._apart = Machine(environment.run.folder), True
-        self.waits: Counts[str] = Counts()
+        self._waits: list[tuple[float, str]] = []
+        self._counts: list[tuple[float, dict[str, float]]] = []
         database = environment.database
         self.sees_pool = database is not None and database.has_admin
 
@@ -80,6 +83,21 @@ class Watch:
         """What was seen of the service so far."""
         return tuple(replace(each, at_s=round(each.at_s - self._began, 3)) for each in self._usage)
 
+    def of_servers(self, stages: Sequence[Stage]) -> dict[str, Any]:
+        """What the servers did at the peak, and what was waited for in which stage."""
+        counted = [(at_s - self._began, count) for at_s, count in self._counts]
+        ours = [
+            at_s - self._began for at_s in (*(e.at_s for e in self._looks), *(e[0] for e in self._counts))
+        ]
+        waits = [(at_s - self._began, what) for at_s, what in self._waits]
+        counts = Counts(what for _, what in self._waits)
+        overall = tuple(Counter(what, float(looks)) for what, looks in counts.items())
+        return {
+            "waits": overall,
+            "peak_rise": peak_rise(counted, ours, stages),
+            "awaited": awaited(waits, stages),
+        }
+
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Look until the block ends."""
@@ -88,6 +106,7 @@ class Watch:
             if database is not None and self.sees_pool:
                 admin = held.enter_context(database.admin(within_s=LOOK_WITHIN_S))
                 held.enter_context(every(POOL_EVERY_S, lambda: self._look(admin, database.user)))
+            held.enter_context(every(COUNT_EVERY_S, self._count))
             held.enter_context(every(USAGE_EVERY_S, self._use))
             held.enter_context(every(MACHINE_EVERY_S, self._look_around))
             yield
@@ -115,12 +134,16 @@ class Watch:
 
     def _look(self, admin: Connection, user: str) -> None:
         rows = admin.execute(BACKENDS, (user,)).fetchall()
-        self._looks.append(pool_look(time.monotonic(), rows))
-        self.waits.update(
-            f"{kind}: {event}"
+        now = time.monotonic()
+        self._looks.append(pool_look(now, rows))
+        self._waits.extend(
+            (now, f"{kind}: {event}")
             for state, kind, event in rows
             if state == "active" and kind not in (None, "Client")
         )
+
+    def _count(self) -> None:
+        self._counts.append((time.monotonic(), counters(self._environment)))
 
     def _look_around(self) -> None:
         self._machine_looks.append(self._machine.look())
@@ -155,15 +178,6 @@ def counters(environment: Environment) -> dict[str, float]:
     with suppress(ProdreadyError, redis.RedisError):
         found |= _of_redis(environment.cache)
     return found
-
-
-def risen(before: dict[str, float], after: dict[str, float]) -> tuple[Counter, ...]:
-    """What rose in between, and by how much."""
-    return tuple(
-        Counter(name, round(after[name] - before[name], 3))
-        for name in after
-        if name in before and after[name] != before[name]
-    )
 
 
 def _of_postgres(database: Database | None) -> dict[str, float]:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from functools import partial
 
-from pytest_prodready.probes.load import Load, Second
+from pytest_prodready.probes.load import Load, PoolLook, Second
 from pytest_prodready.reports import svg
 from pytest_prodready.reports.timeline_lanes import LEFT, Lane, backends
 
@@ -30,8 +30,9 @@ def lanes(seen: Load, x: svg.Scale) -> list[Lane]:
     if any(each.failed for each in seconds):
         found.append(Lane("failed, /s", "", 36, partial(_failed, x, seconds)))
     found.append(Lane("under way", "", 36, partial(_under_way, x, seconds)))
-    if looks := [(each.at_s, each.total, each.in_use) for each in seen.pool or () if each.at_s >= x.low]:
-        found.append(Lane("backends", "dashed: in use", 44, partial(backends, x, looks)))
+    if looks := [each for each in seen.pool or () if each.at_s >= x.low]:
+        found.append(Lane("backends", "dashed: in use", 44, partial(_backends, x, looks)))
+        found += _hindered(x, looks)
     if memory := [(each.at_s, each.memory_mb) for each in seen.usage or () if each.at_s >= x.low]:
         found.append(Lane("memory, MB", "of the service", 36, partial(_values, x, memory)))
     if processor := _processor(seen, x.low):
@@ -83,6 +84,29 @@ def _values(x: svg.Scale, values: Sequence[tuple[float, float]], top: float, hei
     y = svg.Scale.from_zero(max([value for _, value in values] or [1.0]) or 1.0, top + height, top)
     points = [(x(at_s), y(value)) for at_s, value in values]
     return svg.axis_left(y, x.start, x.end, about=2) + svg.curve(points, "curve")
+
+
+def _backends(x: svg.Scale, looks: Sequence[PoolLook], top: float, height: float) -> str:
+    return backends(x, [(each.at_s, each.total, each.in_use) for each in looks], top, height)
+
+
+def _hindered(x: svg.Scale, looks: Sequence[PoolLook]) -> list[Lane]:
+    """Backends that are in use and get nothing done, where there were any."""
+    kinds = (
+        ("waiting", "for a lock", [(each.at_s, each.waiting) for each in looks]),
+        ("idle", "in transaction", [(each.at_s, each.idle_in_transaction) for each in looks]),
+    )
+    return [
+        Lane(name, note, 30, partial(_counts, x, values))
+        for name, note, values in kinds
+        if any(count for _, count in values)
+    ]
+
+
+def _counts(x: svg.Scale, values: Sequence[tuple[float, int]], top: float, height: float) -> str:
+    y = svg.Scale.from_zero(max(value for _, value in values), top + height, top, whole=True)
+    points = [(x(at_s), y(value)) for at_s, value in values]
+    return svg.axis_left(y, x.start, x.end, about=2) + svg.steps(points, x.end, "curve p99")
 
 
 def _processor(seen: Load, from_s: float) -> list[tuple[float, float]]:

@@ -10,8 +10,9 @@ from pytest_prodready.checks import load as check
 from pytest_prodready.checks.load_headroom import has_headroom
 from pytest_prodready.findings import Finding, Verdict
 from pytest_prodready.probes.drill import Ledger
-from pytest_prodready.probes.load import Asked, Counter, Kind, Load, Stage
+from pytest_prodready.probes.load import Counter, Kind, Load, Stage
 from pytest_prodready.probes.load_limits import FAILURES, SLOWNESS, Counted, doubts, firm, missed
+from pytest_prodready.probes.load_parts import Asked
 
 from .loads import HEALTHY, LIMITS, STARVED, calm, ended, load, second, stage, times
 
