@@ -10,6 +10,7 @@ from pytest_prodready.probes.load import Knee, Stage
 
 FEWEST = 3  # stages
 BEND = 1.2  # times that the slowest stage has to take of the quickest, or nothing can be told
+SHORT = 0.95  # of what was asked for: a service that answers less a second has come to its limit
 TOGETHER = 2.0  # requests under way at once: fewer tell nothing of how they hinder each other
 
 
@@ -27,13 +28,19 @@ def knee(stages: Sequence[Stage]) -> Knee | None:
         rate_of_one=round(rate, 3),
         alpha=round((b + c) * rate, 6),
         beta=round(c * rate, 8),
-        most_per_s=round(1 / (b + 2 * math.sqrt(a * c)), 1) if bends else None,
+        most_per_s=round(min(1 / (b + 2 * math.sqrt(a * c)), _reached(stages)), 1) if bends else None,
     )
 
 
 def under_way(stage: Stage) -> float:
     """How many good requests of a stage were under way at once, on average (by Little's law)."""
     return stage.goodput * stage.mean_s
+
+
+def _reached(stages: Sequence[Stage]) -> float:
+    """The limit that was seen, which no fit can lift: the most that was answered where more was asked for."""
+    short = any(each.goodput < SHORT * each.rate for each in stages)
+    return max(each.goodput for each in stages) if short else math.inf
 
 
 def _fitted(points: Sequence[tuple[float, float]]) -> tuple[float, float, float]:

@@ -93,7 +93,7 @@ def _over_throughput(seen: Load, top: float) -> str:
     ]
     if short:
         begun = "sent" if seen.locustfile else "due"
-        parts.append(svg.text(0, top + 40, f"dashed: p95 by {begun}/s", "tick"))
+        parts.append(svg.text(0, top + 40, f"dashed: by {begun}/s", "tick"))
         points = [(x(each.rate), y(each.response.p95.ms)) for each in stages if each.response]
         parts.append(svg.curve(points, "curve busy"))
     for share in ("p50", "p95"):

@@ -9,6 +9,7 @@ from pytest_prodready.probes.load_parts import Rise
 from pytest_prodready.reports.timeline import ledger_words
 
 NAMED = 8  # requests of the mix
+FEWEST = 3  # looks tell that something was waited for more than by chance
 LINE, INDENT = 120, "\u2003"  # letters
 
 
@@ -96,7 +97,9 @@ def server_words(rise: Rise) -> list[str]:
 
 def awaited_words(seen: Load) -> list[str]:
     """What backends in use waited for, and when."""
-    told = [f"{each.what} at {each.stage} ({each.looks} looks)" for each in seen.awaited]
+    told = [
+        f"{each.what} at {each.stage} ({each.looks} looks)" for each in seen.awaited if each.looks >= FEWEST
+    ]
     words = f"backends in use waited for {', '.join(told)}"
     return textwrap.wrap(words, LINE, subsequent_indent=INDENT) if told else []
 

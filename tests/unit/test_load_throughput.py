@@ -71,7 +71,7 @@ def test_limit_is_that_of_the_service() -> None:
     found, wrong = knee(stages), knee([replace(each, goodput=each.rate) for each in stages])
     assert found is not None
     assert wrong is not None
-    assert found.most_per_s == pytest.approx(CAPACITY, rel=0.1)
+    assert found.most_per_s == pytest.approx(CAPACITY, rel=0.01)
     assert wrong.most_per_s is None or wrong.most_per_s > 1.5 * CAPACITY
 
 
