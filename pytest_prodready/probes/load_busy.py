@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from pytest_prodready.generator.answers import NEVER_SENT
 from pytest_prodready.generator.stream import Sample
 from pytest_prodready.probes.load import Stage
+from pytest_prodready.probes.load_limits import beyond
 from pytest_prodready.settings import LoadSettings
 
 FEW = 0.01  # of a stage's requests may wait for a user: fewer move no percentile that is judged
@@ -40,7 +41,7 @@ def short_of_users(stage: Stage, limits: LoadSettings) -> bool:
     if stage.users or own is None or stage.held_ms is None or stage.busy <= FEW * stage.due:
         return False
     quick = own.p95.ms <= limits.p95_ms and own.p99.ms <= limits.p99_ms and stage.held_ms <= limits.p95_ms
-    return quick and stage.failures - stage.unsent <= max(1, limits.failures * stage.due)
+    return quick and not beyond(stage.failures - stage.unsent, stage.due, limits)
 
 
 def _within(sample: Sample, seconds: set[int]) -> float:
