@@ -53,6 +53,23 @@ class Record:
         text = (self.folder / "measurements" / f"{name}.json").read_text()
         return TypeAdapter(kind).validate_json(text)
 
+    def write_failure(self, name: str, reason: str) -> None:
+        """Keep why there is no measurement of this name."""
+        self._write(_failure(name), reason)
+
+    def read_failure(self, name: str) -> str:
+        """Why there is no measurement of this name; empty where nothing has failed."""
+        with suppress(FileNotFoundError):
+            return (self.folder / _failure(name)).read_text(encoding="utf-8")
+        return ""
+
+    def lock_of(self, name: str) -> Path:
+        """The file that whoever makes the measurement of this name holds a lock on."""
+        self._begun()
+        locks = self.folder / "locks"
+        locks.mkdir(exist_ok=True)
+        return locks / name
+
     def write_run(self, facts: dict[str, Any]) -> None:
         """Keep what --prodready-judge needs to know about the run."""
         self._write("run.json", json.dumps(facts, indent=1))
@@ -68,17 +85,22 @@ class Record:
 
     def _write(self, name: str, text: str) -> Path:
         path = self.folder / name
-        if not self.folder.is_dir():
-            self._begin()
+        self._begun()
         return replaced(path, text)  # another worker may be writing the same measurement
 
-    def _begin(self) -> None:
+    def _begun(self) -> None:
         """Make the folder (several workers share one), keep it out of git, and forget the oldest runs."""
+        if self.folder.is_dir():
+            return
         self.folder.mkdir(parents=True, exist_ok=True)
         runs = self.folder.parent
         (runs.parent / ".gitignore").write_text("*\n")
         for old in sorted(path for path in runs.iterdir() if path.is_dir())[:-RUNS_KEPT]:
             shutil.rmtree(old, ignore_errors=True)
+
+
+def _failure(name: str) -> str:
+    return f"measurements/{name}.failed.txt"
 
 
 def replaced(path: Path, text: str) -> Path:

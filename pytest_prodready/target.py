@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,6 @@ from pytest_prodready.engine import made_engine
 from pytest_prodready.environment.binaries import find_postgres, find_redis
 from pytest_prodready.environment.capabilities import configured, postgres_origin, redis_origin
 from pytest_prodready.environment.environment import Environment
-from pytest_prodready.environment.locks import locked_file
-from pytest_prodready.environment.runs import base_folder
 from pytest_prodready.environment.select import Choice, image_names
 from pytest_prodready.errors import ProdreadyError
 from pytest_prodready.findings import Capability
@@ -23,10 +20,10 @@ from pytest_prodready.options import Options
 from pytest_prodready.probes.traffic import Traffic
 from pytest_prodready.records import Record, as_data, returned_type
 from pytest_prodready.settings import Settings
-from pytest_prodready.stopwatch import CLEARING, MEASURING, QUEUED, STARTING, spent
+from pytest_prodready.stopwatch import CLEARING, MEASURING, STARTING, spent
+from pytest_prodready.workers import alone, has_workers, in_turn
 
 Progress = Callable[[str], None]
-EXCLUSIVE_WITHIN_S = 600.0
 
 
 class Unmeasured(Exception):
@@ -149,20 +146,45 @@ class Target:
         arguments: Callable[[], Mapping[str, Any]],
         exclusive: bool,
     ) -> Any:
-        """The probe's measurement: made once, recorded, or read back where a run is judged again."""
+        """The probe's measurement: made once, recorded, or read back where it is there already."""
         if name in self._unmeasured:
             raise Unmeasured(self._unmeasured[name])
         if name not in self._measurements:
             try:
-                if self.options.judge is not None:
-                    self._measurements[name] = self._read_back(name, probe)
-                    self.record.write_measurement(name, self._measurements[name])
-                else:
-                    self._measurements[name] = self._measured(name, probe, arguments, exclusive)
+                with in_turn(self.record, name):
+                    self._measurements[name] = self._found(name, probe, arguments, exclusive)
             except Unmeasured as reason:
                 self._unmeasured[name] = str(reason)
                 raise
         return self._measurements[name]
+
+    def _found(
+        self,
+        name: str,
+        probe: Callable[..., Any],
+        arguments: Callable[[], Mapping[str, Any]],
+        exclusive: bool,
+    ) -> Any:
+        """What was recorded, by the run that is judged or by another worker of this one; else made now."""
+        if self.options.judge is not None:
+            recorded = self._read_back(name, probe)
+            self.record.write_measurement(name, recorded)
+            return recorded
+        if has_workers() and (made := self._of_another_worker(name, probe)) is not None:
+            return made
+        try:
+            return self._measured(name, probe, arguments, exclusive)
+        except Unmeasured as reason:
+            self.record.write_failure(name, self.redacted(str(reason)))
+            raise
+
+    def _of_another_worker(self, name: str, probe: Callable[..., Any]) -> Any:
+        """What another worker of this run has measured; None where none has, or it can't be read back."""
+        if reason := self.record.read_failure(name):
+            raise Unmeasured(reason)
+        with suppress(FileNotFoundError, ValueError):
+            return self.record.read_measurement(name, returned_type(probe))
+        return None
 
     def _measured(
         self,
@@ -173,7 +195,7 @@ class Target:
     ) -> Any:
         values = arguments()
         environment = self.environment()
-        with _alone() if exclusive else nullcontext(), spent(MEASURING):
+        with alone() if exclusive else nullcontext(), spent(MEASURING):
             try:
                 if environment.application is not None:
                     environment.application.ensure_ready()
@@ -203,7 +225,8 @@ class Target:
         try:
             return self._recorded().read_measurement(name, returned_type(probe))
         except FileNotFoundError:
-            raise Unmeasured(f"{name} is not recorded in {self.options.judge}") from None
+            reason = self._recorded().read_failure(name)
+            raise Unmeasured(reason or f"{name} is not recorded in {self.options.judge}") from None
         except ValueError as failure:
             raise Unmeasured(f"{name} was recorded by another version: {failure}") from None
 
@@ -255,13 +278,3 @@ def _told(environment: Environment) -> tuple[str, ...]:
     reached = environment.keep()
     path.write_text("\n".join(reached) + "\n")
     return (*(environment.redact(line) for line in reached), f"with passwords: {path}")
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Hold the lock between the workers of one session, so that none measures another's load."""
-    with ExitStack() as held:
-        if "PYTEST_XDIST_TESTRUNUID" in os.environ:
-            with spent(QUEUED):
-                held.enter_context(locked_file(base_folder() / "measuring.lock", within_s=EXCLUSIVE_WITHIN_S))
-        yield

@@ -22,7 +22,7 @@ LAYERS = (
     ("generators", "options", "records", "verdicts"),
     ("probes",),
     ("checks",),
-    ("engine", "target", "conclusion", "fixtures"),
+    ("engine", "workers", "target", "conclusion", "fixtures"),
     ("in_process",),
     ("reports",),
     ("selection", "collection"),

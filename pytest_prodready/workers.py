@@ -1,0 +1,44 @@
+"""The workers of one session (pytest-xdist): which of them measures, while the others wait."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from pytest_prodready.environment.locks import locked_file
+from pytest_prodready.environment.runs import base_folder
+from pytest_prodready.records import Record
+from pytest_prodready.stopwatch import QUEUED, spent
+
+ALONE_WITHIN_S = 600.0
+MADE_WITHIN_S = 3600.0  # by another worker, which may have to wait for the machine first
+
+
+def has_workers() -> bool:
+    """Whether this process is one of several workers."""
+    return "PYTEST_XDIST_TESTRUNUID" in os.environ
+
+
+@contextmanager
+def in_turn(record: Record, name: str) -> Iterator[None]:
+    """Let one worker make the measurement of this name; the others wait until it is there or has failed."""
+    with _held(lambda: record.lock_of(name), within_s=MADE_WITHIN_S):
+        yield
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Let no other worker measure meanwhile, so that none measures another's load."""
+    with _held(lambda: base_folder() / "measuring.lock", within_s=ALONE_WITHIN_S):
+        yield
+
+
+@contextmanager
+def _held(lock: Callable[[], Path], *, within_s: float) -> Iterator[None]:
+    with ExitStack() as held:
+        if has_workers():
+            with spent(QUEUED):
+                held.enter_context(locked_file(lock(), within_s=within_s))
+        yield
