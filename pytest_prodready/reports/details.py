@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pytest_prodready.catalogue import RULES
 from pytest_prodready.findings import Capability
 from pytest_prodready.reports.collect import Payload, TargetReport, told
 from pytest_prodready.verdicts import lines_to_add
@@ -25,6 +26,8 @@ OF_A_REDIS = {
     Capability.REDIS_TLS,
     Capability.DESTRUCTIVE,
 }
+NAMED = 3  # rules, of those with the same advice
+UNPROVEN = "Unverified for want of something else"
 ADD = "Add to prodready.toml, with the values of your service:"
 
 
@@ -82,6 +85,30 @@ def wanted(report: TargetReport) -> Wanted:
         for capability, found in sorted(rules.items(), key=lambda pair: -len(pair[1]))
     ]
     return Wanted(tuple(needs), tuple(lines_to_add(rules)))
+
+
+def unproven(report: TargetReport) -> tuple[str, ...]:
+    """What to do for rules that lack nothing of prodready.toml: a line for all with the same."""
+    names: Mapping[str, list[str]] = defaultdict(list)
+    for each in report.findings:
+        if each["verdict"] == "unverified" and not each["missing"]:
+            names[_advice(each)].append(each["rule"])
+    return tuple(f"{_together(rules)}: {advice}" for advice, rules in names.items())
+
+
+def _advice(each: Payload) -> str:
+    """This case's own; the rule's is for one that failed, and what was seen tells more than that."""
+    rule = RULES.get(each["rule"])
+    own = each["change"] and (rule is None or each["change"] != rule.remedy)
+    return str(each["change"] if own else each["summary"])
+
+
+def _together(rules: Sequence[str]) -> str:
+    """The rules' names, or how many there are of which suites."""
+    if len(rules) <= NAMED:
+        return ", ".join(rules)
+    suites = dict.fromkeys(rule.partition(".")[0] for rule in rules)
+    return f"{len(rules)} rules of {', '.join(suites)}"
 
 
 def really_missing(names: Sequence[str]) -> tuple[Capability, ...]:

@@ -100,14 +100,27 @@ def plans(each: Payload) -> str:
 
 
 def missing(report: TargetReport) -> str:
-    """What isn't configured, with the lines to add; empty where all is."""
+    """What isn't configured, with the lines to add, and what else is unverified; empty where all is."""
+    return _unproven(report) + _unconfigured(report)
+
+
+def _unproven(report: TargetReport) -> str:
+    found = details.unproven(report)
+    return tag("article", words("h3", f"? {details.UNPROVEN}") + _list(found), "unverified") if found else ""
+
+
+def _unconfigured(report: TargetReport) -> str:
     found = details.wanted(report)
     if not found.needs:
         return ""
-    needs = tag("ul", "".join(words("li", each) for each in found.needs))
+    needs = _list(found.needs)
     config = tag("pre", words("code", "\n".join(found.lines)))
     body = words("h3", "? Not configured, so not tried") + needs + words("p", details.ADD) + config
     return tag("article", body, "unverified")
+
+
+def _list(lines: Iterable[str]) -> str:
+    return tag("ul", "".join(words("li", each) for each in lines))
 
 
 def accepted(report: TargetReport) -> str:

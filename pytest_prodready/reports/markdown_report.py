@@ -54,11 +54,22 @@ def _finding(each: Payload) -> str:
 
 
 def _missing(report: TargetReport) -> list[str]:
-    found = details.wanted(report)
+    found, others = details.wanted(report), details.unproven(report)
+    told = [f"## {details.UNPROVEN}", _list(others)] if others else []
     if not found.needs:
-        return []
-    needs = "\n".join(f"- {plain(each)}" for each in found.needs)
-    return ["## Not configured, so not tried", needs, details.ADD, _code("\n".join(found.lines), "toml")]
+        return told
+    needs = _list(found.needs)
+    return [
+        *told,
+        "## Not configured, so not tried",
+        needs,
+        details.ADD,
+        _code("\n".join(found.lines), "toml"),
+    ]
+
+
+def _list(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {plain(each)}" for each in lines)
 
 
 def _inline(text: str) -> str:

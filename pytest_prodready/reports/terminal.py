@@ -14,7 +14,16 @@ import pytest
 
 from pytest_prodready.conclusion import PROPERTY
 from pytest_prodready.reports.collect import Payload, TargetReport, told
-from pytest_prodready.reports.details import ADD, MARKS, heading, lines, open_findings, verdict_line, wanted
+from pytest_prodready.reports.details import (
+    ADD,
+    MARKS,
+    heading,
+    lines,
+    open_findings,
+    unproven,
+    verdict_line,
+    wanted,
+)
 from pytest_prodready.reports.places import HTML, JSON, evidence, folder_of
 from pytest_prodready.reports.trees import plan_trees, tree_lines, written
 from pytest_prodready.target import Target
@@ -133,7 +142,10 @@ def _line(terminal: Any, label: str, text: str) -> None:
 
 
 def _unverified(terminal: Any, report: TargetReport) -> None:
-    """Say what is missing, the most wanted first, then all the lines to add."""
+    """Say what is missing, the most wanted first, then all the lines to add; before it what else is."""
+    for text in unproven(report):
+        for number, line in enumerate(textwrap.wrap(text, WIDTH - 3, break_long_words=False)):
+            terminal.write_line(f"{'   ' if number else ' ? '}{line}", yellow=True)
     missing = wanted(report)
     if not missing.needs:
         return

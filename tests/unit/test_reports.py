@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
@@ -9,13 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest._io import TerminalWriter
 
+from pytest_prodready.catalogue import RULES
 from pytest_prodready.records import as_data
-from pytest_prodready.reports import files
+from pytest_prodready.reports import details, files
 from pytest_prodready.reports.collect import TargetReport
 from pytest_prodready.reports.html_report import html
 from pytest_prodready.reports.markdown_report import markdown, plain
 from pytest_prodready.reports.spent import TimeSpent
+from pytest_prodready.reports.terminal import summary
 from tests.unit.checks.drills import drill
 
 NASTY = '<script>alert("1")</script>\' onload=&quot;'
@@ -90,6 +94,24 @@ class Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         """Note text."""
         self.text += data
+
+
+def printed(found: TargetReport) -> str:
+    """What the terminal tells, each line by itself and unwrapped."""
+    told = io.StringIO()
+    writer = TerminalWriter(told)
+    writer.fullwidth = 200
+
+    class Terminal:
+        """As much of pytest's as is written to."""
+
+        _tw = writer
+        section = staticmethod(lambda title, **_: writer.sep("=", title))
+        write = staticmethod(writer.write)
+        write_line = staticmethod(writer.line)
+
+    summary(Terminal(), [found], "run", ())
+    return told.getvalue()
 
 
 def test_what_is_not_passed_comes_first() -> None:
@@ -175,6 +197,27 @@ def test_a_drill_is_drawn_once() -> None:
     page = Page(html(report(*two), ()))
     assert page.tags.count("svg") == 1
     assert "timeline of drill" in page.text
+
+
+def test_other_reasons_are_told_with_what_to_do() -> None:
+    """What is unverified for want of something else says what to do, once for all that share it."""
+    install = {"verdict": "unverified", "change": "Install it."}
+    rule = RULES["load.no-slower-than-before"]
+    found = (
+        *(payload(f"load.{name}", **install) for name in ("stays-up", "recovers", "goodput-holds", "x")),
+        payload("migration.x", "unverified", change="Install squawk."),
+        payload(rule.id, "unverified", summary="nothing to compare with: save one", change=rule.remedy),
+        payload("pool.bounded", "unverified", missing=["pool"], change="Bound the pool."),
+    )
+    for text in (Page(html(report(*found), ())).text, markdown(report(*found), ()), printed(report(*found))):
+        for line in (
+            "4 rules of load: Install it.",
+            "migration.x: Install squawk.",
+            "load.no-slower-than-before: nothing to compare with: save one",
+        ):
+            assert text.count(line) == 1, text
+        assert "Bound the pool." not in text.partition("All rules")[0]
+        assert details.UNPROVEN not in markdown(report(payload()), ())
 
 
 def test_missing_configuration_is_told_with_its_lines() -> None:
