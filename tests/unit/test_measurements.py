@@ -22,7 +22,7 @@ OF_JSON = (Mapping[str, str], Mapping[str, Any])  # a plan as Postgres tells it,
 
 def returned() -> dict[str, Any]:
     """The types of all measurements, by their fixtures' names."""
-    found = {}
+    found: dict[str, Any] = {}
     for module in pkgutil.iter_modules(fixtures.__path__, f"{fixtures.__name__}."):
         for name, made in vars(importlib.import_module(module.name)).items():
             if type(made).__name__ == "FixtureFunctionDefinition":
