@@ -58,7 +58,7 @@ def payload(item: pytest.Item, target: Target, finding: Finding) -> dict[str, An
         "fails": outcome(finding, target.options) is Outcome.FAIL,
         "duration_s": round(lap.seconds, 3),
         "time": in_kinds(lap),
-        "reproduce": reproduce(item, target),
+        "reproduce": reproduce(item, target, rule.id),
         "nodeid": item.nodeid,
         "target": str(target.path),
         "name": target.name,
@@ -66,9 +66,9 @@ def payload(item: pytest.Item, target: Target, finding: Finding) -> dict[str, An
     }
 
 
-def reproduce(item: pytest.Item, target: Target) -> str:
-    """The command that runs this test again, from the rootdir."""
-    return " ".join(["pytest", *target.options.as_arguments, f'"{item.nodeid}"'])
+def reproduce(item: pytest.Item, target: Target, rule: str) -> str:
+    """The command that runs this test of a rule again, from the rootdir."""
+    return target.redacted(" ".join(["pytest", *target.options.as_arguments(rule), f'"{item.nodeid}"']))
 
 
 def facts(target: Target) -> dict[str, Any]:

@@ -75,8 +75,10 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> TargetFile
     return TargetFile.from_parent(parent, path=file_path)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None, None, None]:
     """Keep each rule once, and none that nobody asked for; a user's own gate tests wait to be asked too."""
     gate.raise_collected_errors(config)
     targets = config.stash[TARGETS]
@@ -91,6 +93,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if dropped := [item for item in items if id(item) not in chosen]:
         config.hook.pytest_deselected(items=dropped)
         items[:] = kept
+    yield
+    gate.check_saving(config, items)  # by now nothing more is deselected
 
 
 def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:

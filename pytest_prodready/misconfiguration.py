@@ -17,6 +17,7 @@ from pytest_prodready.names import SMALLEST_FILE
 from pytest_prodready.settings import Settings
 
 Key = tuple[str | int, ...]
+SECRETS = ("url", "password", "secret", "token", "key")  # in the name of what may hold one
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +129,18 @@ def _shown(key: Key, value: Any) -> str | None:
     """The value as it may be printed: tables and what could hold a secret are not."""
     if isinstance(value, dict | list) or value is None:
         return None
-    if any(word in str(key[-1:]).lower() for word in ("url", "password", "secret", "token", "key")):
-        return "(not shown: it may hold a secret)"
-    return repr(value)
+    return "(not shown: it may hold a secret)" if _secret(str(key[-1:])) else repr(value)
+
+
+def _secret(name: str) -> bool:
+    return any(word in name.lower() for word in SECRETS)
+
+
+def without_secret(assignment: str) -> str:
+    """An assignment as it may be printed: without a value that may hold a secret."""
+    key, equals, value = assignment.partition("=")
+    hidden = _secret(key) or re.search(r"://\S*@", value)
+    return f"{key}{equals}…" if hidden else assignment
 
 
 def dotted_key(key: Iterable[str | int]) -> str:

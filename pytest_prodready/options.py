@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,9 @@ import pytest
 from pytest_prodready import generators
 from pytest_prodready.errors import ConfigError
 from pytest_prodready.generators import ONE, Generators
+from pytest_prodready.misconfiguration import without_secret
+
+SAVING_RULE = "load.no-slower-than-before"  # its test writes the file of --prodready-load-save
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +36,21 @@ class Options:
     assignments: tuple[str, ...] = ()
     generators: Generators = ONE
 
-    @property
-    def as_arguments(self) -> tuple[str, ...]:
-        """The command-line arguments that repeat these options (those that differ from the defaults)."""
+    def as_arguments(self, rule: str = "") -> tuple[str, ...]:
+        """The command-line arguments that repeat these options for a rule, as a shell has to be told them."""
         chosen = [
             (self.backend != "auto", f"--prodready-backend={self.backend}"),
             (self.profile is not None, f"--prodready-profile={self.profile}"),
             (self.allow_destructive, "--prodready-allow-destructive"),
             (self.load_compare is not None, f"--prodready-load-compare={self.load_compare}"),
-            (self.load_save is not None, f"--prodready-load-save={self.load_save}"),
+            (self.load_save is not None and rule == SAVING_RULE, f"--prodready-load-save={self.load_save}"),
         ]
-        return (*(text for differs, text in chosen if differs), *self.generators.as_arguments)
+        told = (
+            *(text for differs, text in chosen if differs),
+            *(f"--prodready-set={without_secret(each)}" for each in self.assignments),
+            *self.generators.as_arguments,
+        )
+        return tuple(map(shlex.quote, told))
 
 
 _CHOICES: Mapping[str, tuple[str, ...]] = {

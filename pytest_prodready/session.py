@@ -23,7 +23,7 @@ from pytest_prodready.findings import Finding, Rule
 from pytest_prodready.fixtures import load_file
 from pytest_prodready.fixtures.session import TARGETS, Targets
 from pytest_prodready.names import BENCHMARK_MARK, FILE_NAME, SMALLEST_FILE
-from pytest_prodready.options import Options, read_options
+from pytest_prodready.options import SAVING_RULE, Options, read_options
 from pytest_prodready.probes.load_locustfile import check_locustfile
 from pytest_prodready.records import Record, new_run_id
 from pytest_prodready.reports import collect, files, terminal
@@ -139,6 +139,22 @@ def raise_collected_errors(config: pytest.Config) -> None:
     errors = config.stash[SESSION].errors
     if errors and not hasattr(config, "workerinput"):
         raise pytest.UsageError(*[f"prodready: {text}" for text in errors])
+
+
+def check_saving(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Refuse to run where --prodready-load-save was given and nothing that is to be run keeps a load."""
+    state = config.stash[SESSION]
+    if state.options is None or state.options.load_save is None:
+        return
+    rules = ((item, rule) for item in items if (rule := rule_of(item)) and rule.id == SAVING_RULE)
+    untried = [_untried(target(item), rule) for item, rule in rules]
+    try:
+        load_file.check_saving(state.options.load_save, [each.summary if each else "" for each in untried])
+    except ConfigError as error:
+        if not hasattr(config, "workerinput"):
+            raise pytest.UsageError(f"prodready: {error.message}") from None
+        state.errors.append(error.message)
+        items.clear()
 
 
 def header(config: pytest.Config) -> list[str]:

@@ -48,6 +48,26 @@ CASES: dict[str, tuple[str, list[str], list[str]]] = {
         ["--prodready-load-save=prodready.toml"],
         ["no run of the load suite", "value: prodready.toml", "from: --prodready-load-save"],
     ),
+    "a load to save, and none expected": (
+        SMALL,
+        ["-k", "no_slower", "--prodready-load-save=kept.json"],
+        ["no load would be kept", "not tried: needs load", "value: kept.json", "from: --prodready-load-save"],
+    ),
+    "a load to save, and another suite": (
+        SMALL,
+        ["-m", "ssl", "--prodready-load-save=kept.json"],
+        ["no load would be kept", "the test of load.no-slower-than-before isn't run", "pytest -m load"],
+    ),
+    "a load to save in a worker": (
+        SMALL,
+        ["-n", "2", "-k", "test_stays_up", "--prodready-load-save=kept.json"],
+        ["no load would be kept", "the test of load.no-slower-than-before isn't run", "leave the option out"],
+    ),
+    "a load to save that is taken out": (
+        SMALL + '[load]\nexpected_rps = 5\n[bypass]\n"load.no-slower-than-before" = "later"\n',
+        ["-k", "no_slower", "--prodready-load-save=kept.json"],
+        ["no load would be kept", "taken out by [bypass]"],
+    ),
     "no Dockerfile": (
         IMAGE.replace('image = "example/small:1"', 'build = "app"') % "",
         [],
