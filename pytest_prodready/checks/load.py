@@ -57,6 +57,8 @@ def stays_up(seen: Load, limits: LoadSettings) -> Finding:
         f"{at(silent)} none of {silent.due} requests had an answer: {kinds(silent.failed)}" if silent else ""
     )
     told = f"{sum(each.answered for each in seen.climb)} requests answered up to {_peak(seen)}"
+    if seen.log_errors:
+        told += f"; {seen.log_errors} lines of the service's log speak of errors"
     own = slow_by_itself(silent, limits) if silent else ""
     return judged(rule, seen, wrong=wrong, told=told, limit=limit, own=own)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 
 import psutil
@@ -13,7 +13,7 @@ import psutil
 from pytest_prodready.environment import leftovers, sockets
 from pytest_prodready.environment.consumption import Consumption, consumption
 from pytest_prodready.environment.database import Database
-from pytest_prodready.environment.logs import tail, write_private
+from pytest_prodready.environment.logs import lines_since, size, tail, write_private
 from pytest_prodready.environment.ports import LOOPBACK, is_free
 from pytest_prodready.environment.ran import Command, Output, Ran
 from pytest_prodready.environment.recipe import Recipe
@@ -127,6 +127,14 @@ class Application(StartedApplication):
     def log(self, lines: int) -> str:
         """The last lines of its output, as they are."""
         return tail(self.log_file, lines)
+
+    def log_mark(self) -> float:
+        """How much it has printed by now."""
+        return size(self.log_file)
+
+    def log_since(self, mark: float) -> Iterator[str]:
+        """Each line of its output after that, as it is."""
+        return lines_since(self.log_file, int(mark))
 
     def run_once(self, command: Command, within_s: float) -> Ran:
         """Run a command in its place, with nothing to read; what outlives the limit is ended."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from urllib.parse import urlsplit
 
@@ -106,6 +106,14 @@ class GivenApplication:
     def log(self, lines: int) -> str:
         """Its output goes elsewhere."""
         return ""
+
+    def log_mark(self) -> float:
+        """Its output goes elsewhere."""
+        return 0.0
+
+    def log_since(self, mark: float) -> Iterator[str]:
+        """Its output goes elsewhere."""
+        return iter(())
 
     def log_tail(self, lines: int = 20) -> str:
         """Its output goes elsewhere."""

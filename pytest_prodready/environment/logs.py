@@ -1,7 +1,8 @@
-"""The end of a log file."""
+"""The end of a log file, and what came into it since a moment."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,6 +32,24 @@ def _end(log: BinaryIO, lines: int) -> bytes:
         length *= 2
     log.seek(0)
     return log.read(size)
+
+
+def size(file: Path) -> int:
+    """Where a log ends by now; 0 when there is none."""
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
+
+
+def lines_since(file: Path, start: int) -> Iterator[str]:
+    """Each line after that place, or all of a log that is shorter by now; a line too long comes in parts."""
+    if not file.exists():
+        return
+    with file.open("rb") as log:
+        log.seek(start if start <= size(file) else 0)
+        while line := log.readline(READ_BACK):
+            yield line.decode(errors="replace")
 
 
 def last_lines(text: str, lines: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -238,6 +238,12 @@ class ApplicationRole(Protocol):
 
     def reading_from(self, replica: Seen) -> AbstractContextManager[ApplicationRole]:
         """An instance that is told of this replica: a second one, or one in its place; ended on leaving."""
+
+    def log_mark(self) -> float:
+        """Where its output has come to by now."""
+
+    def log_since(self, mark: float) -> Iterator[str]:
+        """Each line of its output after that, as it is."""
 
     def log(self, lines: int) -> str:
         """The last lines of its output, as they are."""

@@ -108,6 +108,14 @@ class StartedApplication(ABC):
         """The last lines of its output, as they are."""
 
     @abstractmethod
+    def log_mark(self) -> float:
+        """Where its output has come to by now."""
+
+    @abstractmethod
+    def log_since(self, mark: float) -> Iterator[str]:
+        """Each line of its output after that, as it is."""
+
+    @abstractmethod
     def run_once(self, command: Command, within_s: float) -> Ran:
         """Run a command in its place, with nothing to read; what outlives the limit is ended."""
 

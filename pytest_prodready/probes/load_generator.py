@@ -21,7 +21,7 @@ from pytest_prodready.generator.stream import Sample
 
 READY_WITHIN_S = 30.0
 ENDED_WITHIN_S = 10.0
-UNTIMELY = "the load generator ended before its time"
+SHOWN = 120  # characters of the last that it said
 Told = Sample | dict[str, Any]
 
 
@@ -79,6 +79,18 @@ class Telling:
         for line in lines:
             told = json.loads(line)
             yield Sample(*told) if isinstance(told, list) else told
+
+    @property
+    def untimely_end(self) -> str:
+        """What to say where it ended before it was done."""
+        where = f"all of it: logs/{self._log.name} in the run's folder"
+        return f"the load generator ended before its time{self.status}{last_line(self.log())} ({where})"
+
+    @property
+    def status(self) -> str:
+        """The exit status, where it has ended."""
+        status = self._process.poll()
+        return "" if status is None else f" (exit status {status})"
 
     def log(self) -> str:
         """What it has said last."""
@@ -147,11 +159,6 @@ class GeneratorProcess(Telling):
             time.sleep(0.02)
         raise ServerError("The load generator did not start.", value=self.log())
 
-    @property
-    def untimely_end(self) -> str:
-        """What to say where it ended before it was done."""
-        return UNTIMELY
-
     def end_climb(self) -> None:
         """Leave out what is left of the climb."""
         self.say("end climb")
@@ -165,6 +172,12 @@ def generating(run: Run, plan: Plan) -> Iterator[GeneratorProcess]:
         yield generator
     finally:
         generator.discard()
+
+
+def last_line(text: str) -> str:
+    """What somebody said last, after a semicolon; empty where that is nothing."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return f"; it last said: {lines[-1][:SHOWN]}" if lines else ""
 
 
 def spawned(run: Run, words: list[str], log: Path, **options: Any) -> subprocess.Popen[bytes]:

@@ -21,7 +21,12 @@ from pytest_prodready.generator.locustfile_plan import LocustfilePlan
 from pytest_prodready.generator.stream import Sample
 from pytest_prodready.options import Options
 from pytest_prodready.probes.load import SELF_TEST
-from pytest_prodready.probes.load_generator import ENDED_WITHIN_S, READY_WITHIN_S, GeneratorProcess
+from pytest_prodready.probes.load_generator import (
+    ENDED_WITHIN_S,
+    READY_WITHIN_S,
+    GeneratorProcess,
+    last_line,
+)
 from pytest_prodready.probes.load_plan import all_stages
 from pytest_prodready.settings import LoadSettings
 
@@ -100,7 +105,7 @@ class LocustfileProcess(GeneratorProcess):
     @property
     def untimely_end(self) -> str:
         """What to say where it ended before it was done."""
-        return f"the process of your locustfile ended before its time{self._status()}{self._last_words()}"
+        return f"the process of your locustfile ended before its time{self.status}{self._last_words()}"
 
     def discard(self) -> None:
         """End it with all that it has started, and keep the last that it has said."""
@@ -150,13 +155,8 @@ class LocustfileProcess(GeneratorProcess):
             return f"your locustfile was not ready within {READY_WITHIN_S:.0f} s{self._last_words()}"
         return self.untimely_end
 
-    def _status(self) -> str:
-        status = self._process.poll()
-        return "" if status is None else f" (exit status {status})"
-
     def _last_words(self) -> str:
-        lines = [line.strip() for line in self._printed.text().splitlines() if line.strip()]
-        return f"; it last said: {lines[-1][:120]}" if lines else ""
+        return last_line(self._printed.text())
 
 
 @contextmanager

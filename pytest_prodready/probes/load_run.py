@@ -37,15 +37,16 @@ from pytest_prodready.probes.load_health import generator_of, with_figures, with
 from pytest_prodready.probes.load_knee import knee
 from pytest_prodready.probes.load_ledger import ledger
 from pytest_prodready.probes.load_limits import FAILURES, Counted, doubts, firm, missed
+from pytest_prodready.probes.load_lost import GeneratorLost, given_up
 from pytest_prodready.probes.load_percentiles import percentile
 from pytest_prodready.probes.load_plan import mix, multiples
 from pytest_prodready.probes.load_recovery import settled_after_s
 from pytest_prodready.probes.load_servers import risen
-from pytest_prodready.probes.load_service import last_words_of, log_errors, same_process
+from pytest_prodready.probes.load_service import last_words_of, log_errors, log_mark, same_process
 from pytest_prodready.probes.load_stats import Digest
 from pytest_prodready.probes.load_users import Users
 from pytest_prodready.probes.load_watch import Watch, counters
-from pytest_prodready.probes.load_workers import WorkerLost, Workers, gathered, given_up
+from pytest_prodready.probes.load_workers import Workers, gathered
 from pytest_prodready.probes.traffic import Traffic
 from pytest_prodready.settings import LoadSettings, Settings
 
@@ -101,7 +102,7 @@ def _once(scene: Scene, workers: Workers | None) -> Load:
     settings, environment = scene.settings, scene.environment
     limits = settings.load
     process = environment.application.pid if environment.application else None
-    errors, before = log_errors(environment), counters(environment)
+    logged, before = log_mark(environment), counters(environment)
     watch = Watch(environment)
     lost = ""
     with watch.watching():
@@ -110,7 +111,7 @@ def _once(scene: Scene, workers: Workers | None) -> Load:
             run = _Run(scene, made, generator, watch, elsewhere)
             try:
                 run.follow()
-            except WorkerLost as failure:
+            except GeneratorLost as failure:
                 lost = failure.message
             except ProdreadyError as failure:
                 return Load(limits.expected_rps or 0.0, limits.multiplier, doubt=failure.message)
@@ -136,7 +137,7 @@ def _once(scene: Scene, workers: Workers | None) -> Load:
         **watch.of_servers(stages),
         rested=next(iter(watch.looks), None),
         left=left,
-        log_errors=max(0, log_errors(environment) - errors),
+        log_errors=log_errors(environment, logged),
         same_process=None if process is None else same_process(environment, process),
         last_words=last_words_of(environment) if has_ended(scene) else "",
         users=made.users,
@@ -198,7 +199,7 @@ class _Run:
                 self._end("the service's process had ended", FAILURES)
                 return
             if not running and not self._done:
-                raise ProdreadyError(self.generator.untimely_end)
+                raise GeneratorLost(self.generator.untimely_end)
         if not self._done:
             self._end("the generator was not done when all deadlines had passed", FAILURES)
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.probes.drill import last_words
 
 LOG_LINES = 5000
-ERROR_WORDS = ("ERROR", "CRITICAL", "FATAL", "Traceback", "panic:")
+# As loggers write it: the word in capitals, or a level in any case (level=error, "level":"error", [error]).
+ERROR = re.compile(
+    r"""\b(ERROR|CRITICAL|FATAL|Traceback)\b|\bpanic:
+    |(?i:\b(level|severity|lvl)["']?\s*[=:]\s*["']?(error|err|critical|fatal|panic|alert|emerg)\b)
+    |"level":\s*[56]0\b
+    |(?i:\[(error|crit|critical|fatal|alert|emerg)\])""",
+    re.VERBOSE,
+)
 
 
 def same_process(environment: Environment, process: int) -> bool:
@@ -15,11 +24,20 @@ def same_process(environment: Environment, process: int) -> bool:
     return application is not None and application.alive and application.pid == process
 
 
-def log_errors(environment: Environment) -> int:
-    """How many lines of the service's log speak of an error."""
+def log_mark(environment: Environment) -> float:
+    """Where the service's log has come to by now."""
+    return environment.application.log_mark() if environment.application is not None else 0.0
+
+
+def log_errors(environment: Environment, since: float) -> int:
+    """How many lines of the service's log speak of an error, after that place."""
     application = environment.application
-    text = application.log(LOG_LINES) if application is not None else ""
-    return sum(any(word in line for word in ERROR_WORDS) for line in text.splitlines())
+    return 0 if application is None else sum(map(tells_of_error, application.log_since(since)))
+
+
+def tells_of_error(line: str) -> bool:
+    """Whether a line of a log is about an error."""
+    return ERROR.search(line) is not None
 
 
 def last_words_of(environment: Environment) -> str:

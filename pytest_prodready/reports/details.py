@@ -28,12 +28,21 @@ OF_A_REDIS = {
 }
 NAMED = 3  # rules, of those with the same advice
 UNPROVEN = "Unverified for want of something else"
+REPEATED = 100  # characters of a summary that are told again for each rule
 ADD = "Add to prodready.toml, with the values of your service:"
 
 
 def open_findings(report: TargetReport) -> list[Payload]:
     """What failed, advises or can't tell: each is told at length."""
-    return [each for each in report.findings if each["verdict"] in ("failed", "inconclusive")]
+    first: dict[str, str] = {}
+    found = [each for each in report.findings if each["verdict"] in ("failed", "inconclusive")]
+    return [_once(each, first.setdefault(each["summary"], each["rule"])) for each in found]
+
+
+def _once(each: Payload, first: str) -> Payload:
+    """The finding; where an earlier one has told the same at length, it leads there."""
+    told_before = first != each["rule"] and len(each["summary"]) > REPEATED
+    return {**each, "summary": f"the same as {first}, above"} if told_before else each
 
 
 def heading(each: Payload) -> tuple[str, str]:

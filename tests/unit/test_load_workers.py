@@ -222,6 +222,15 @@ def test_last_words_of_a_master_are_heard(monkeypatch: pytest.MonkeyPatch) -> No
         led(monkeypatch, []).gather(lambda _: None)
 
 
+def test_who_was_sent_home_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker of another version is named with its host, and how other hosts reach the gate."""
+    refused: list[Told] = [{"refused": "10.0.0.7: this worker is of version 0.1, and the gate of 0.2"}]
+    with pytest.raises(ServerError) as told:
+        led(monkeypatch, refused, [], []).gather(lambda _: None)
+    assert "sent home: 10.0.0.7: this worker is of version 0.1" in told.value.message
+    assert "--prodready-load-bind-host=ADDRESS" in told.value.message
+
+
 def test_no_load_begins_by_an_unknown_clock() -> None:
     """A worker that is never heard in time of its clock has none to begin by, and it is said whose."""
     told = subprocess.run([sys.executable, "-c", UNANSWERED], capture_output=True, text=True, check=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from docker.types import LogConfig
@@ -28,6 +28,7 @@ from pytest_prodready.environment.waiting import Readiness, stays
 from pytest_prodready.errors import ApplicationError, ServerError
 
 KEPT_LINES = 5000
+MOST_LINES = 100_000  # of a flood
 COMMANDS = itertools.count(1)
 # A command that prints without end must not fill the engine's disk.
 LITTLE_KEPT = LogConfig(type=LogConfig.types.JSON, config={"max-size": "2m", "max-file": "2"})
@@ -162,6 +163,14 @@ class ContainerApplication(StartedApplication):
     def log(self, lines: int) -> str:
         """The last lines of its output, as they are."""
         return last_lines(self._earlier + self._box.logs(lines), lines)
+
+    def log_mark(self) -> float:
+        """The time by now: its lines carry one."""
+        return time.time()
+
+    def log_since(self, mark: float) -> Iterator[str]:
+        """Each line of its output after that, as it is; of a flood the last."""
+        return iter(self._box.logs(MOST_LINES, mark).splitlines())
 
     def run_once(self, command: Command, within_s: float) -> Ran:
         """Run a command in a container like the service's; what outlives the limit is ended."""

@@ -178,12 +178,12 @@ class Box:
         with self._lock, explained(f"Resuming the container of {self.plan.name}"):
             self._thaw()
 
-    def logs(self, lines: int | None = None) -> str:
-        """All that it has printed, or the last lines of it."""
+    def logs(self, lines: int | None = None, since: float | None = None) -> str:
+        """All that it has printed (since then, in seconds of the epoch), or the last lines of it."""
         if self._made is None:
             return ""
         with explained(f"Reading the log of {self.plan.name}"), suppress(docker.errors.NotFound):
-            said = self.container.logs(tail="all" if lines is None else lines)
+            said = self.container.logs(tail="all" if lines is None else lines, since=since)
             return bytes(said).decode("utf-8", "replace")
         return ""
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+import psutil
 import pytest
 
 from pytest_prodready.checks import load as check
 from pytest_prodready.checks import load_truth
+from pytest_prodready.environment.environment import Environment
+from pytest_prodready.environment.leftovers import of_run
 from pytest_prodready.findings import Verdict
 from pytest_prodready.probes.load_limits import doubts
 
@@ -71,6 +76,30 @@ def test_death_in_the_warm_up_is_one(loads: Loads) -> None:
     assert finding.verdict is Verdict.FAILED
     assert "in stage warm-up (the load was too much for me" in finding.summary
     assert loaded.seen.usual is None
+
+
+def test_a_killed_generator_leaves_no_verdict(loads: Loads) -> None:
+    """Without a generator nothing passes or fails; how it ended, and what was known by then, is told."""
+
+    def kill(words: str, environment: Environment) -> None:
+        if "load: 5x" in words:
+            for process in of_run(environment.run.folder):
+                with suppress(psutil.Error):
+                    if "--out" in process.cmdline():
+                        process.kill()
+
+    loaded = loads("well", during=kill)
+    finding = check.stays_up(loaded.seen, loaded.settings.load)
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    for words in (
+        "in stage 5x",
+        "ended before its time (exit status -9)",
+        "generator-1.log",
+        "were answered",
+    ):
+        assert words in finding.summary
+    assert loaded.seen.usual is not None
+    assert loaded.left == ()
 
 
 def test_lost_writes_are_counted(loads: Loads) -> None:

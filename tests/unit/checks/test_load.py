@@ -177,6 +177,14 @@ def test_errors_of_the_service_are_no_machines_fault() -> None:
     assert "7 lines" in finding.summary
 
 
+def test_errors_in_the_log_are_told_of_a_service_that_stays_up() -> None:
+    """They fail nothing where the answers are right, but whoever reads the report learns of them."""
+    finding = check.stays_up(load(log_errors=7), LIMITS)
+    assert finding.verdict is Verdict.PASSED
+    assert "7 lines of the service's log speak of errors" in finding.summary
+    assert "log" not in check.stays_up(load(), LIMITS).summary
+
+
 def test_one_failure_is_allowed() -> None:
     """A single request of a short stage is more than the share, and no evidence."""
     usual = stage("1x", 1, 3, 8, failed=(replace(SILENT, count=1),))
