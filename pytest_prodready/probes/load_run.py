@@ -40,6 +40,7 @@ from pytest_prodready.probes.load_limits import FAILURES, Counted, doubts, firm,
 from pytest_prodready.probes.load_lost import GeneratorLost, given_up
 from pytest_prodready.probes.load_percentiles import percentile
 from pytest_prodready.probes.load_plan import mix, multiples
+from pytest_prodready.probes.load_progress import Progress
 from pytest_prodready.probes.load_recovery import settled_after_s
 from pytest_prodready.probes.load_servers import risen
 from pytest_prodready.probes.load_service import last_words_of, log_errors, log_mark, same_process
@@ -51,7 +52,6 @@ from pytest_prodready.probes.traffic import Traffic
 from pytest_prodready.settings import LoadSettings, Settings
 
 POLL_S = 0.1
-TELL_EVERY_S = 1.0
 BEYOND_S = 10.0  # after the last deadline the generator is given up
 SETTLED_AFTER_S = 2.0  # the last request: then the service has had time to let go of connections
 ATTEMPTS = 2
@@ -163,16 +163,14 @@ class _Run:
     ended_for: str = ""
     unfinished: int = 0
     _began: float = 0.0
-    _told_at: float = 0.0
     _done: bool = False
-    _latest: int = 0
-    _recent: list[float] = field(default_factory=list)
     healths: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         limits = self.limits
         self.digest = Digest(self.plan, multiples(limits), limits.unnoticed_ms / 1000)
         self.users = Users(self.plan, self.digest) if isinstance(self.plan, LocustfilePlan) else None
+        self._progress = Progress(self.plan)
         self._counted = [Counted(stage.planned) for stage in self.plan.stages]
 
     @property
@@ -184,6 +182,7 @@ class _Run:
         """Until the generator is done, the service has ended, or all deadlines have passed."""
         self._began, told = self.generator.began()
         self.watch.begin(self._began)
+        self._progress.begin(self._began)
         for each in told:
             self._take(each)
         length = sum(stage.seconds for stage in self.plan.stages)
@@ -194,7 +193,7 @@ class _Run:
                 self._take(each)
             self._end_what_is_lost()
             self._end_what_sends_nothing()
-            self._tell(length)
+            self._tell()
             if has_ended(self.scene):
                 self._end("the service's process had ended", FAILURES)
                 return
@@ -241,9 +240,7 @@ class _Run:
         if isinstance(told, Sample):
             self.digest.add(told)
             self._counted[told.stage].add(told, self.limits)
-            if told.stage > self._latest:
-                self._latest, self._recent = told.stage, []
-            self._recent.append(told.ended_s - told.intended_s)
+            self._progress.add(told, time.monotonic())
         elif "error" in told:
             self.digest.errors.append(told["error"])
         elif "health" in told:
@@ -270,28 +267,19 @@ class _Run:
                 if why:
                     self._end(why, what, stage.name)
                     self.generator.end_climb()
+                    self._progress.skip_climb(time.monotonic())
                     return
 
     def _end(self, why: str, what: str, stage: str = "") -> None:
         if not self.ended:
             self.ended, self.ended_for = why, what
-            self.ended_in = stage or self.plan.stages[self._latest].name
+            self.ended_in = stage or self.plan.stages[self._progress.stage].name
             self.scene.progress(f"load: the climb is ended in stage {self.ended_in}: {why}")
 
-    def _tell(self, length: float) -> None:
+    def _tell(self) -> None:
         """Every second: stage, rate, p95, errors, time left."""
-        now = time.monotonic()
-        if now < self._told_at + TELL_EVERY_S or not self._recent:
-            return
-        self._told_at = now
-        stage, plan = self.plan.stages[self._latest], self.plan
-        load = f"{plan.users_in(stage)} users" if isinstance(plan, LocustfilePlan) else f"{stage.rate:g}/s"
-        p95 = percentile(sorted(self._recent), 0.95) * 1000
-        failed = sum(each.failed for each in self._counted)
-        left = max(0.0, self._began + length - now)
-        self.scene.progress(
-            f"load: {stage.name}, {load}: p95 {p95:.0f} ms, {failed} errors, {left:.0f} s left"
-        )
+        if line := self._progress.line(time.monotonic(), sum(each.failed for each in self._counted)):
+            self.scene.progress(line)
 
 
 def _left(watch: Watch) -> PoolLook | None:

@@ -82,7 +82,7 @@ def test_a_killed_generator_leaves_no_verdict(loads: Loads) -> None:
     """Without a generator nothing passes or fails; how it ended, and what was known by then, is told."""
 
     def kill(words: str, environment: Environment) -> None:
-        if "load: 5x" in words:
+        if "5x " in words:
             for process in of_run(environment.run.folder):
                 with suppress(psutil.Error):
                     if "--out" in process.cmdline():
