@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from pytest_prodready.catalogue import RULES, SUITES
 from pytest_prodready.errors import ConfigError
+from pytest_prodready.idle_keys import Layers, check_idle_keys
 from pytest_prodready.misconfiguration import (
     Document,
     Key,
@@ -50,13 +51,22 @@ def load(
     data = _without_rivals(data, {key[1] for key in overlay.values if key[0] == "service" and len(key) == 2})
     for key, value in overlay.values.items():
         _assign(data, key, value, overlay.sources[key])
-    document = Document(path, document.text, data, overlay.sources)
+    read, document = document, Document(path, document.text, data, overlay.sources)
     try:
         settings = Settings.model_validate(data)
     except ValidationError as failure:
         raise explained(document, failure) from None
     _check_rule_names(document, settings)
+    told = Document(path, read.text, read.data, overlay.sources)
+    check_idle_keys(Layers(told, profile, _load_tables(read, profile, overlay)), settings)
     return settings
+
+
+def _load_tables(read: Document, profile: str | None, overlay: Overlay) -> list[dict[str, Any]]:
+    """[load] of the file, of the profile, and of what is laid over both."""
+    above = read.data["profiles"][profile].get("load", {}) if profile is not None else {}
+    laid = {key[1]: value for key, value in overlay.values.items() if key[0] == "load" and len(key) > 1}
+    return [read.data.get("load", {}), above, laid]
 
 
 def _read(path: Path) -> Document:

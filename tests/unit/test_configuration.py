@@ -185,3 +185,65 @@ def test_pool_of_all_replicas_behind_an_address(where: dict[str, str], connectio
     pool = {"size": 5, "workers": 4, "replicas": 3}
     settings = Settings.model_validate({"service": {"name": "x", **where}, "pool": pool})
     assert settings.pool_here.capacity == connections
+
+
+LOAD = MINIMAL + "[load]\nexpected_rps = 20\n"
+BY_USERS = 'locustfile = "users.py"\nusers_at_1x = 5\n'
+WRITES = """
+[writes]
+create = { method = "POST", path = "/jobs", json = { title = "{token}" } }
+read_back = { path = "/jobs?title={token}" }
+"""
+
+IDLE = {
+    "steps from the multiplier on": ("multiplier = 7\nsteps = [2, 7, 9]\n", "load.steps", "7, 9", 7),
+    "steps beyond what is usual": ("steps = [2, 12]\n", "load.steps", "12", 6),
+    "users of a schedule": (f"{BY_USERS}users = 9\n", "load.users is of the declared requests", "9", 8),
+    "no writes by a locustfile": (f"{BY_USERS}writes = 0.2\n", "load.writes is of the declared", "0.2", 8),
+    "nothing to settle": (f"{BY_USERS}settle_s = 2\n", "load.settle_s is of the declared", "2.0", 8),
+    "no self-test": (f"{BY_USERS}self_test_s = 2\n", "load.self_test_s is of the declared", "2.0", 8),
+    "users of no locustfile": ("users_at_1x = 5\n", "load.users_at_1x is of a locustfile", "5", 6),
+    "arguments of none": ('locust_arguments = ["--tags", "a"]\n', "load.locust_arguments", "--tags a", 6),
+    "no writes": (f"writes = 0\n{WRITES}", "leaves load.no-write-lost nothing to judge", "0", 6),
+}
+
+
+@pytest.mark.parametrize("name", IDLE)
+def test_keys_that_would_do_nothing_are_refused(name: str, tmp_path: Path) -> None:
+    """What is given and has no effect is said with its value, its line, and what to do."""
+    lines, problem, value, line = IDLE[name]
+    message = refused(tmp_path, LOAD + lines)
+    assert problem in message
+    assert f"value: {value}\n" in message
+    assert f"prodready.toml:{line}\n" in message
+    assert "do: leave" in message
+
+
+MEANT = {
+    "a lower multiplier for one run": ("steps = [2, 4, 7]\n", ["load.multiplier=3"]),
+    "the locustfile taken away for one run": (BY_USERS, ["load.locustfile="]),
+    "a locustfile for one run": ("writes = 0.2\nusers = 9\n", ["load.locustfile=u.py", "load.users_at_1x=5"]),
+    "no writes, and said why": (f'writes = 0\n{WRITES}\n[bypass]\n"load.no-write-lost" = "none"\n', []),
+    "no writes of none that are declared": ("writes = 0\n", []),
+    "as many steps as usual, and a low multiplier": ("multiplier = 3\n", []),
+}
+
+
+@pytest.mark.parametrize("name", MEANT)
+def test_what_one_run_leaves_without_effect_is_meant(name: str, tmp_path: Path) -> None:
+    """An option may take a key's effect away: the key stays for other runs."""
+    lines, assignments = MEANT[name]
+    assert load(write(tmp_path, LOAD + lines), assignments=assignments).load.expected_rps == 20
+
+
+def test_a_profile_may_have_the_locustfile(tmp_path: Path) -> None:
+    """Keys of the schedule stay beside it; its own, and those laid over it, have to do something."""
+    text = LOAD + 'writes = 0.2\nlocust_arguments = ["-T", "a"]\n[profiles.users.load]\n' + BY_USERS
+    path = write(tmp_path, text)
+    assert load(path).load.locustfile is None
+    assert load(path, profile="users").load.users_at_1x == 5
+    assert "load.settle_s" in refused(tmp_path, text + "settle_s = 2\n", profile="users")
+    assert "prodready.toml:11" in refused(tmp_path, text + "settle_s = 2\n", profile="users")
+    both = refused(tmp_path, text, profile="users", assignments=["load.users=5", "load.writes=0.1"])
+    assert "--prodready-set load.users" in both
+    assert "--prodready-set load.writes" in both

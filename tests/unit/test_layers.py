@@ -15,7 +15,7 @@ LAYERS = (
     ("errors", "names", "stopwatch"),
     ("findings",),
     ("rules", "catalogue", "suite"),
-    ("settings", "misconfiguration", "configuration"),
+    ("settings", "misconfiguration", "idle_keys", "configuration"),
     ("generator",),
     ("faults",),
     ("environment",),
