@@ -37,12 +37,12 @@ class Progress:
 
     def line(self, now: float, failed: int) -> str:
         """The stage, its rate so far, p95, errors and the time left; empty where it was just told."""
-        if now < self._told_at + TELL_EVERY_S or not self._took_s:
+        if now < max(self._told_at, self._since) + TELL_EVERY_S or not self._took_s:
             return ""
         self._told_at = now
         stage, plan = self._plan.stages[self.stage], self._plan
         users = f" {plan.users_in(stage)} users" if isinstance(plan, LocustfilePlan) else ""
-        rate = len(self._took_s) / max(now - self._since, 1.0)
+        rate = len(self._took_s) / (now - self._since)
         p95_ms = percentile(sorted(self._took_s), 0.95) * 1000
         left_s = max(0.0, self._ends - now)
         # Behind the name of a test a terminal of 80 columns has room for about 40.

@@ -143,10 +143,13 @@ def _line(terminal: Any, label: str, text: str) -> None:
 
 def _unverified(terminal: Any, report: TargetReport) -> None:
     """Say what is missing, the most wanted first, then all the lines to add; before it what else is."""
-    for text in unproven(report):
-        for number, line in enumerate(textwrap.wrap(text, WIDTH - 3, break_long_words=False)):
+    others, missing = unproven(report), wanted(report)
+    for text in others:
+        told = textwrap.wrap(text, WIDTH - 3, break_long_words=False, break_on_hyphens=False)
+        for number, line in enumerate(told):
             terminal.write_line(f"{'   ' if number else ' ? '}{line}", yellow=True)
-    missing = wanted(report)
+    if others:
+        terminal.write_line("")
     if not missing.needs:
         return
     for need in missing.needs:

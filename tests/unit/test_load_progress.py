@@ -52,7 +52,10 @@ def test_what_is_left_after_an_early_end() -> None:
 
 
 def test_nothing_is_told_of_nothing() -> None:
-    """Before the first answer there is neither rate nor time."""
+    """Before the first answer, and in the first second of a stage, there is no rate."""
     progress = Progress(Plan(STAGES, (), 1, 1.0, 0.5, "t"))
     progress.begin(100.0)
     assert progress.line(105.0, 0) == ""
+    progress.add(sample(1), 108.0)
+    assert progress.line(108.5, 0) == ""
+    assert progress.line(109.0, 0).startswith("2x 1/s")
