@@ -57,7 +57,9 @@ def test_started_ended_and_started_again(start: Start, images: Images, api: dock
     assert not application.alive
     assert application.processes() == ()
     assert application.stop() is None
+    mark = application.log_mark()
     application.ensure_ready()
+    assert sum("tiny starts" in line for line in application.log_since(mark)) == 1
     assert application.pid != first
     assert application.base_url == address
     assert httpx.get(f"{address}/").status_code == 200
