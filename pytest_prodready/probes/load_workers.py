@@ -242,7 +242,8 @@ class Workers:
     def _who_is_there(self) -> str:
         where = f" at {self._wanted.host}:{self._wanted.port}" if self._wanted.expected else ""
         there = f" ({', '.join(self._hosts)})" if self._wanted.expected and self._hosts else ""
-        return f"{len(self._hosts)} of {self._wanted.count} workers have come{where}{there}"
+        home = f", {len(self._refused)} sent home" if self._refused else ""
+        return f"{len(self._hosts)} of {self._wanted.count} workers have come{where}{there}{home}"
 
     def _absent(self, within_s: float) -> ServerError:
         return ServerError(

@@ -96,7 +96,7 @@ def test_recorded_run_is_judged_again_without_servers(tmp_path: Path) -> None:
 
 
 def test_unrecorded_measurement_is_inconclusive(tmp_path: Path) -> None:
-    """What an earlier run did not record can't be judged from it."""
+    """What an earlier run did not record can't be judged from it; where it has said why, that is told."""
     small_target(tmp_path)
     run_gate(tmp_path, LIVENESS)
     recorded = max((tmp_path / ".prodready" / "runs").iterdir())
@@ -104,6 +104,10 @@ def test_unrecorded_measurement_is_inconclusive(tmp_path: Path) -> None:
         measurement.unlink()
     run = run_gate(tmp_path, f"--prodready-judge={recorded}", LIVENESS)
     assert run.verdicts["health.liveness-answers"] == "inconclusive"
+    (recorded / "measurements" / "health_answers.failed.txt").write_text("the measurement failed: no luck")
+    run = run_gate(tmp_path, f"--prodready-judge={recorded}", LIVENESS)
+    finding = run.finding("health.liveness-answers")
+    assert (finding["verdict"], finding["summary"]) == ("inconclusive", "the measurement failed: no luck")
 
 
 @pytest.mark.parametrize(
