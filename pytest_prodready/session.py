@@ -300,6 +300,13 @@ class Gatherer:
             if name == PROPERTY:
                 self._state.findings.add(str(value))
 
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """What can't be collected isn't checked; workers go on without it, and say so each by itself."""
+        if report.failed and asked_for(self._state.config.option.markexpr):
+            why = report.longreprtext.strip().splitlines()
+            text = f"{report.nodeid} can't be collected: {why[-1].removeprefix('E').strip() if why else ''}"
+            self._state.errors += [text] if text not in self._state.errors else []
+
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Let the status follow the running test."""
         self._state.status.follow(nodeid)

@@ -61,6 +61,17 @@ def test_a_measurement_is_made_once(tmp_path: Path) -> None:
     assert {line.split()[0] for line in asked} == {"gw0", "gw1"}
 
 
+def test_nothing_is_ready_where_something_is_not_collected(tmp_path: Path) -> None:
+    """Workers go on without a file that can't be imported; what it would have checked is missing."""
+    small_target(tmp_path)
+    (tmp_path / "test_broken.py").write_text("import nothing_of_this_name\n")
+    run = run_gate(tmp_path, "-m", "readiness", "-n", "2", "-k", "test_liveness_answers", ".")
+    assert run.verdicts == {"health.liveness-answers": "passed"}
+    assert (run.code, run.report["verdict"]) == (4, "not-ready"), run.output
+    told = "test_broken.py can't be collected: ModuleNotFoundError: No module named 'nothing_of_this_name'"
+    assert run.report["errors"] == [told]
+
+
 def test_what_has_failed_is_not_tried_again(tmp_path: Path) -> None:
     """A measurement that ends in an error does so for every worker, with the same words."""
     run, made, asked = run_in_two(tmp_path, 'raise ValueError(f"no luck in {WORKER}")')
