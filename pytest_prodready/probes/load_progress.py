@@ -5,7 +5,7 @@ from __future__ import annotations
 from pytest_prodready.generator.locustfile_plan import LocustfilePlan
 from pytest_prodready.generator.plan import Plan
 from pytest_prodready.generator.stream import Sample
-from pytest_prodready.probes.load_stats import percentile
+from pytest_prodready.probes.load_percentiles import percentile
 
 TELL_EVERY_S = 1.0
 

@@ -38,7 +38,6 @@ from pytest_prodready.probes.load_knee import knee
 from pytest_prodready.probes.load_ledger import ledger
 from pytest_prodready.probes.load_limits import FAILURES, Counted, doubts, firm, missed
 from pytest_prodready.probes.load_lost import GeneratorLost, given_up
-from pytest_prodready.probes.load_percentiles import percentile
 from pytest_prodready.probes.load_plan import mix, multiples
 from pytest_prodready.probes.load_progress import Progress
 from pytest_prodready.probes.load_recovery import settled_after_s
