@@ -65,7 +65,12 @@ def load(
 def _load_tables(read: Document, profile: str | None, overlay: Overlay) -> list[dict[str, Any]]:
     """[load] of the file, of the profile, and of what is laid over both."""
     above = read.data["profiles"][profile].get("load", {}) if profile is not None else {}
-    laid = {key[1]: value for key, value in overlay.values.items() if key[0] == "load" and len(key) > 1}
+    laid: dict[str, Any] = {}
+    for key, value in overlay.values.items():
+        if key == ("load",) and isinstance(value, dict):
+            laid |= value
+        elif key[0] == "load" and len(key) > 1:
+            laid[str(key[1])] = value
     return [read.data.get("load", {}), above, laid]
 
 

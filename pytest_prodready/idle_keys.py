@@ -51,10 +51,10 @@ def check_idle_keys(layers: Layers, settings: Settings) -> None:
 
 def _steps(layers: Layers, settings: Settings) -> Iterator[ConfigError]:
     limits = settings.load
-    beyond = [step for step in limits.steps if step >= limits.multiplier]
+    beyond = [step for step in limits.steps if step > limits.multiplier]
     if beyond and layers.of("steps") >= max(0, layers.of("multiplier")):
         yield ConfigError(
-            f"load.steps are stages below multiplier ({limits.multiplier:g}), which these are not",
+            f"load.steps are stages up to multiplier ({limits.multiplier:g}), which these are not",
             value=", ".join(f"{step:g}" for step in beyond),
             source=layers.source("steps"),
             remedy="leave them out, or set multiplier higher",
@@ -64,7 +64,7 @@ def _steps(layers: Layers, settings: Settings) -> Iterator[ConfigError]:
 def _beside_a_locustfile(layers: Layers, settings: Settings) -> Iterator[ConfigError]:
     if settings.load.locustfile is not None:
         for key in OF_A_SCHEDULE:
-            if layers.of(key) >= layers.of("locustfile"):
+            if 0 <= layers.of(key) >= layers.of("locustfile"):
                 yield ConfigError(
                     f"load.{key} is of the declared requests, which a locustfile takes the place of",
                     value=getattr(settings.load, key),
@@ -76,7 +76,7 @@ def _beside_a_locustfile(layers: Layers, settings: Settings) -> Iterator[ConfigE
             if layers.of(key) >= 0:
                 yield ConfigError(
                     f"load.{key} is of a locustfile, and there is none",
-                    value=_shown(getattr(settings.load, key)),
+                    value=_counted(getattr(settings.load, key)),
                     source=layers.source(key),
                     remedy="leave it out, or name the locustfile in [load]",
                 )
@@ -85,7 +85,8 @@ def _beside_a_locustfile(layers: Layers, settings: Settings) -> Iterator[ConfigE
 def _writes(layers: Layers, settings: Settings) -> Iterator[ConfigError]:
     """Without writes nothing tells whether one is lost, which has to be taken out with a reason then."""
     loaded = settings.load.expected_rps is not None and settings.load.locustfile is None
-    accepted = {NO_WRITE_LOST, "load"} & settings.bypass.keys()
+    waived = {each.rule for each in settings.waivers}
+    accepted = {NO_WRITE_LOST, "load"} & (settings.bypass.keys() | waived) or layers.of("writes") > 0
     if loaded and settings.writes is not None and settings.load.writes == 0 and not accepted:
         yield ConfigError(
             f"load.writes leaves {NO_WRITE_LOST} nothing to judge, though [writes] is declared",
@@ -95,11 +96,12 @@ def _writes(layers: Layers, settings: Settings) -> Iterator[ConfigError]:
         )
 
 
+def _counted(value: Any) -> Any:
+    """A list by its length: arguments may hold a secret."""
+    return f"{len(value)} arguments" if isinstance(value, tuple) else value
+
+
 def _in_a_profile(layers: Layers, key: str) -> bool:
     profiles = layers.document.data.get("profiles", {})
     tables = (each.get("load", {}) for each in profiles.values() if isinstance(each, Mapping))
     return any(key in table for table in tables if isinstance(table, Mapping))
-
-
-def _shown(value: Any) -> str:
-    return " ".join(value) if isinstance(value, tuple) else str(value)

@@ -17,6 +17,7 @@ from pytest_prodready.names import SMALLEST_FILE
 from pytest_prodready.settings import Settings
 
 Key = tuple[str | int, ...]
+PLAIN = re.compile(r"[\w./+-]*")  # a number, a word, a path
 SECRETS = ("url", "password", "secret", "token", "key")  # in the name of what may hold one
 
 
@@ -137,10 +138,12 @@ def _secret(name: str) -> bool:
 
 
 def without_secret(assignment: str) -> str:
-    """An assignment as it may be printed: without a value that may hold a secret."""
+    """An assignment as it may be printed: with its value only where that surely holds no secret."""
     key, equals, value = assignment.partition("=")
-    hidden = _secret(key) or re.search(r"://\S*@", value)
-    return f"{key}{equals}…" if hidden else assignment
+    # An address of the service is none without a user; the service's variables, commands and tables may be.
+    address = key == "service.url" and re.fullmatch(r"https?://[^\s@?]+", value)
+    hidden = key.startswith("service.env") or _secret(key) or not PLAIN.fullmatch(value)
+    return f"{key}{equals}…" if hidden and not address else assignment
 
 
 def dotted_key(key: Iterable[str | int]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
@@ -14,6 +15,7 @@ from typing import Any, get_type_hints
 from pydantic import TypeAdapter
 
 RUNS_KEPT = 20
+Redact = Callable[[str], str]
 
 
 def new_run_id() -> str:
@@ -42,9 +44,9 @@ class Record:
                     found |= {each["nodeid"]: each["duration_s"] for each in findings}
         return found
 
-    def write_measurement(self, name: str, measurement: Any) -> Any:
-        """Keep a measurement under its name; returns it as JSON-safe data."""
-        data = as_data(measurement)
+    def write_measurement(self, name: str, measurement: Any, redact: Redact = str) -> Any:
+        """Keep a measurement under its name, its texts without secrets; returns it as JSON-safe data."""
+        data = _redacted(as_data(measurement), redact)
         self._write(f"measurements/{name}.json", json.dumps(data, indent=1))
         return data
 
@@ -97,6 +99,14 @@ class Record:
         (runs.parent / ".gitignore").write_text("*\n")
         for old in sorted(path for path in runs.iterdir() if path.is_dir())[:-RUNS_KEPT]:
             shutil.rmtree(old, ignore_errors=True)
+
+
+def _redacted(data: Any, redact: Redact) -> Any:
+    if isinstance(data, str):
+        return redact(data)
+    if isinstance(data, list):
+        return [_redacted(each, redact) for each in data]
+    return {key: _redacted(each, redact) for key, each in data.items()} if isinstance(data, dict) else data
 
 
 def _failure(name: str) -> str:

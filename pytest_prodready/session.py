@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 from dataclasses import dataclass, field
@@ -144,11 +145,12 @@ def raise_collected_errors(config: pytest.Config) -> None:
 def check_saving(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Refuse to run where --prodready-load-save was given and nothing that is to be run keeps a load."""
     state = config.stash[SESSION]
-    if state.options is None or state.options.load_save is None:
-        return
+    if state.options is None or config.getoption("prodready_load_save") is None:
+        return  # a variable may be there for another run of the same job
+    assert state.options.load_save is not None
     rules = ((item, rule) for item in items if (rule := rule_of(item)) and rule.id == SAVING_RULE)
-    untried = [_untried(target(item), rule) for item, rule in rules]
     try:
+        untried = [_untried(target(item), rule) for item, rule in rules]
         load_file.check_saving(state.options.load_save, [each.summary if each else "" for each in untried])
     except ConfigError as error:
         if not hasattr(config, "workerinput"):
@@ -303,8 +305,7 @@ class Gatherer:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """What can't be collected isn't checked; workers go on without it, and say so each by itself."""
         if report.failed and asked_for(self._state.config.option.markexpr):
-            why = report.longreprtext.strip().splitlines()
-            text = f"{report.nodeid} can't be collected: {why[-1].removeprefix('E').strip() if why else ''}"
+            text = f"{report.nodeid} can't be collected: {_reason(report.longreprtext)}"
             self._state.errors += [text] if text not in self._state.errors else []
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
@@ -377,6 +378,15 @@ def _end_cleanly_on_sigterm(state: Session) -> None:
         raise KeyboardInterrupt("SIGTERM")
 
     state.previous_sigterm = signal.signal(signal.SIGTERM, interrupt)
+
+
+def _reason(text: str) -> str:
+    """Why something can't be collected: the first line of the exception, without passwords in URLs."""
+    lines = text.strip().splitlines()
+    told = next(
+        (each[1:].strip() for each in lines if each.startswith("E ")), lines[-1].strip() if lines else ""
+    )
+    return re.sub(r"://[^/@\s]*@", "://…@", told)
 
 
 class XdistHooks:

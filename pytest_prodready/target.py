@@ -21,7 +21,7 @@ from pytest_prodready.probes.traffic import Traffic
 from pytest_prodready.records import Record, as_data, returned_type
 from pytest_prodready.settings import Settings
 from pytest_prodready.stopwatch import CLEARING, MEASURING, STARTING, spent
-from pytest_prodready.workers import alone, has_workers, in_turn
+from pytest_prodready.workers import StillMeasuring, alone, has_workers, in_turn
 
 Progress = Callable[[str], None]
 
@@ -145,17 +145,21 @@ class Target:
         probe: Callable[..., Any],
         arguments: Callable[[], Mapping[str, Any]],
         exclusive: bool,
+        shared: bool = True,
     ) -> Any:
-        """The probe's measurement: made once, recorded, or read back where it is there already."""
+        """The probe's measurement: made once, recorded, or read back where it is there already.
+
+        One that isn't shared is made by each worker: it also brings the service to work.
+        """
         if name in self._unmeasured:
             raise Unmeasured(self._unmeasured[name])
         if name not in self._measurements:
             try:
-                with in_turn(self.record, name):
-                    self._measurements[name] = self._found(name, probe, arguments, exclusive)
-            except Unmeasured as reason:
+                with in_turn(self.record, name) if shared else nullcontext():
+                    self._measurements[name] = self._found(name, probe, arguments, exclusive, shared)
+            except (Unmeasured, StillMeasuring) as reason:
                 self._unmeasured[name] = str(reason)
-                raise
+                raise Unmeasured(str(reason)) from reason
         return self._measurements[name]
 
     def _found(
@@ -164,26 +168,30 @@ class Target:
         probe: Callable[..., Any],
         arguments: Callable[[], Mapping[str, Any]],
         exclusive: bool,
+        shared: bool,
     ) -> Any:
         """What was recorded, by the run that is judged or by another worker of this one; else made now."""
-        if self.options.judge is not None:
-            recorded = self._read_back(name, probe)
-            self.record.write_measurement(name, recorded)
-            return recorded
-        if has_workers() and (made := self._of_another_worker(name, probe)) is not None:
+        if shared and has_workers() and (made := self._of_another_worker(name, probe)) is not None:
             return made
         try:
+            if self.options.judge is not None:
+                recorded = self._read_back(name, probe)
+                self.record.write_measurement(name, recorded)
+                return recorded
             return self._measured(name, probe, arguments, exclusive)
         except Unmeasured as reason:
             self.record.write_failure(name, self.redacted(str(reason)))
             raise
 
     def _of_another_worker(self, name: str, probe: Callable[..., Any]) -> Any:
-        """What another worker of this run has measured; None where none has, or it can't be read back."""
+        """What another worker of this run has measured; None where none has."""
         if reason := self.record.read_failure(name):
             raise Unmeasured(reason)
-        with suppress(FileNotFoundError, ValueError):
-            return self.record.read_measurement(name, returned_type(probe))
+        with suppress(FileNotFoundError):
+            try:
+                return self.record.read_measurement(name, returned_type(probe))
+            except ValueError as failure:
+                raise Unmeasured(f"what another worker has measured can't be read: {failure}") from None
         return None
 
     def _measured(
@@ -202,7 +210,7 @@ class Target:
                 measurement = probe(**values)
             except Exception as failure:
                 raise Unmeasured(self._explained(name, failure)) from failure
-        self.record.write_measurement(name, measurement)
+        self.record.write_measurement(name, measurement, self.redacted)
         return measurement
 
     def _explained(self, name: str, failure: Exception) -> str:

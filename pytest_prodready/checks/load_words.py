@@ -69,7 +69,7 @@ def _too_few_users(finding: Finding, seen: Load, stage: Stage) -> Finding:
     quick = f"p95 {stage.service.p95.ms:.0f} ms" if stage.service else ""
     return finding.rule.inconclusive(
         f"{finding.summary}; but {at(stage)} {stage.busy} of {stage.due} requests waited for a user of the"
-        f" generator, and were answered in time once they were sent ({quick})",
+        f" generator, while those that were sent were answered in time ({quick})",
         limit=finding.limit,
         change=f"Raise [load] users (now {seen.users}).",
     )

@@ -9,6 +9,7 @@ from typing import Any
 from pytest_prodready.generator.plan import Ask, Shape
 
 ERROR_KEYS = frozenset({"error", "errors", "exception", "traceback", "stacktrace"})
+OUT_OF_TIME = "no answer in time"
 RIGHT, WRONG_STATUS, NO_ANSWER, WRONG_CONTENT, HIDDEN_ERROR, NEVER_SENT = range(6)
 
 
@@ -34,12 +35,15 @@ def shape_of(bodies: Iterable[bytes]) -> Shape | None:
     if len(types) != 1:
         return None
     keys: set[str] = set.intersection(*(_keys(value) for value, _ in seen))
-    return Shape(types.pop(), tuple(sorted(keys)), all(body for _, body in seen))
+    found = [bool(body) for _, body in seen]
+    return Shape(types.pop(), tuple(sorted(keys)), all(found), empty=not any(found))
 
 
 def _of_shape(shape: Shape, body: bytes) -> bool:
     if not body:
         return not shape.body
+    if shape.empty:
+        return False
     if not shape.type:
         return True
     value = _parsed(body)

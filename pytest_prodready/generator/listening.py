@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from typing import Any
 
-from pytest_prodready.generator.answers import NO_ANSWER
+from pytest_prodready.generator.answers import NO_ANSWER, OUT_OF_TIME
 from pytest_prodready.generator.loading import place_of
 from pytest_prodready.generator.locustfile_plan import LocustfilePlan
 from pytest_prodready.generator.marked import marked
@@ -80,7 +80,7 @@ class Listener:
             self._late(sent)
 
     def _late(self, sent: Sent) -> None:
-        self._write(sent.what, sent.at - self._zero, self.now_s, (NO_ANSWER, 0, "no answer in time"))
+        self._write(sent.what, sent.at - self._zero, self.now_s, (NO_ANSWER, 0, OUT_OF_TIME))
 
     def _requested(self, **told: Any) -> None:
         if self.under_way.was_given_up():

@@ -6,15 +6,15 @@ from typing import Any
 
 from locust.contrib.fasthttp import FAILURE_EXCEPTIONS
 
-from pytest_prodready.generator.answers import NO_ANSWER, RIGHT, WRONG_STATUS
+from pytest_prodready.generator.answers import NO_ANSWER, OUT_OF_TIME, RIGHT, WRONG_STATUS
 from pytest_prodready.generator.users import named
 
 LEAST_ERROR = 400
 NAMES = {
-    "ReadTimeout": "no answer in time",
-    "ConnectTimeout": "no answer in time",
-    "ReadTimeoutError": "no answer in time",
-    "ConnectTimeoutError": "no answer in time",
+    "ReadTimeout": OUT_OF_TIME,
+    "ConnectTimeout": OUT_OF_TIME,
+    "ReadTimeoutError": OUT_OF_TIME,
+    "ConnectTimeoutError": OUT_OF_TIME,
     "NewConnectionError": "connection refused",
     "RemoteDisconnected": "connection closed without an answer",
     "BadStatusLine": "an answer that isn't HTTP",

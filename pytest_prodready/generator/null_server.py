@@ -10,6 +10,8 @@ import json
 import os
 import sys
 
+from pytest_prodready.generator.files import MOST, allow_files
+
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 LENGTH = b"content-length:"
 
@@ -60,4 +62,5 @@ def _wait_for_the_end_of_stdin() -> None:
 
 
 if __name__ == "__main__":
+    allow_files(MOST)
     asyncio.run(_serve())

@@ -17,6 +17,7 @@ class Shape:
     type: str  # object, array, or another; empty: no JSON
     keys: tuple[str, ...] = ()
     body: bool = True  # whether there always was one
+    empty: bool = False  # whether there never was one
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,8 @@ class Ask:
 
     @property
     def error_known(self) -> bool:
-        """Whether an error in its place would be seen: by the shape of its JSON, or by what it lacks."""
-        return self.content_known or (self.shape is not None and bool(self.shape.type))
+        """Whether an error in its place would be seen: by its shape, or by what it lacks or has."""
+        return self.content_known or (self.shape is not None and bool(self.shape.type or self.shape.empty))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,5 +91,5 @@ class Plan:
 def _ask(told: dict[str, Any]) -> Ask:
     shape = told.pop("shape")
     if shape is not None:
-        shape = Shape(shape["type"], tuple(shape["keys"]), shape["body"])
+        shape = Shape(**{**shape, "keys": tuple(shape["keys"])})
     return Ask(**{**told, "expect": tuple(told["expect"])}, shape=shape)

@@ -22,7 +22,6 @@ from geventhttpclient.client import HTTPClientPool
 from pytest_prodready.generator import answers
 from pytest_prodready.generator.again import Ready, Request, all_ready, written_once
 from pytest_prodready.generator.crew import Crew
-from pytest_prodready.generator.files import allow_files
 from pytest_prodready.generator.plan import Plan
 from pytest_prodready.generator.schedule import Slot
 from pytest_prodready.generator.stream import Sample, Writer
@@ -201,7 +200,6 @@ class Answered(EventHook):
 
 def runner_for(plan: Plan, crew: Crew, writer: Writer) -> LocalRunner:
     """Locust with our users, whose answers we alone hear of."""
-    allow_files(plan.users)
     pool = SentOnce(
         concurrency=plan.users,
         connection_timeout=plan.deadline_s,
@@ -223,9 +221,9 @@ def named(failure: Any) -> str:
     """Why there was no answer, in a word or two; its text could hold addresses."""
     cause = getattr(failure, "original", None) or failure
     known = {
-        "Timeout": "no answer in time",
-        "timeout": "no answer in time",
-        "TimeoutError": "no answer in time",
+        "Timeout": answers.OUT_OF_TIME,
+        "timeout": answers.OUT_OF_TIME,
+        "TimeoutError": answers.OUT_OF_TIME,
         "ConnectionRefusedError": "connection refused",
         "ConnectionResetError": "connection reset",
         "BrokenPipeError": "connection reset",

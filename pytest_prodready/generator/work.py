@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from pytest_prodready.generator.users import runner_for  # first: it prepares what everything else imports
 
@@ -12,6 +13,7 @@ from pytest_prodready.generator.users import runner_for  # first: it prepares wh
 import gevent
 
 from pytest_prodready.generator.crew import Crew
+from pytest_prodready.generator.files import allow_files
 from pytest_prodready.generator.health import Health
 from pytest_prodready.generator.plan import Plan
 from pytest_prodready.generator.stream import Writer
@@ -30,6 +32,7 @@ def soon() -> float:
 
 def work(plan: Plan, crew: Crew, writer: Writer, begin: Callable[[], float] = soon) -> None:
     """Carry out one plan; `begin` is asked for the moment of its start when all users are there."""
+    plan = replace(plan, users=allow_files(plan.users))
     runner = runner_for(plan, crew, writer)
     runner.start(plan.users, spawn_rate=plan.users)
     while runner.user_count < plan.users:

@@ -61,7 +61,7 @@ class Stage:
     wrong: tuple[Kind, ...] = ()  # the declared status with wrong content
     hidden: tuple[Kind, ...] = ()  # the declared status, and yet an error
     busy: int = 0  # had to wait until one of the generator's users was free
-    unsent: int = 0  # of these, and of those failed: none was until their deadline
+    unsent: int = 0  # of these, and of those failed: none was until their deadline, or too late for an answer
     held_ms: float | None = (
         None  # of the users' time meanwhile, half was taken by requests no longer than this
     )

@@ -28,8 +28,14 @@ def knee(stages: Sequence[Stage]) -> Knee | None:
         rate_of_one=round(rate, 3),
         alpha=round((b + c) * rate, 6),
         beta=round(c * rate, 8),
-        most_per_s=round(min(1 / (b + 2 * math.sqrt(a * c)), _reached(stages)), 1) if bends else None,
+        most_per_s=round(min(_most(a, b, c), _reached(stages)), 1) if bends else None,
     )
+
+
+def _most(a: float, b: float, c: float) -> float:
+    """The highest rate of n / (a + b n + c n²); with c alone it is that of one request at a time."""
+    slope = b + 2 * math.sqrt(a * c)
+    return 1 / slope if slope > 0 else 1 / c
 
 
 def under_way(stage: Stage) -> float:

@@ -17,5 +17,9 @@ def given_up(seen: Load, lost: str) -> str:
     last = seen.stages[-1] if seen.stages else None
     p95 = f", p95 {last.response.p95.ms:.0f} ms at last" if last is not None and last.response else ""
     where = f"{at_s:.0f} s after its start, in stage {last.name}" if last is not None else "at its start"
-    known = f"; until then {answered} of {due} requests of the climb were answered{p95}" if due else ""
+    known = (
+        f"; until then {answered} of the {due} requests of the climb that were told of were answered{p95}"
+        if due
+        else ""
+    )
     return f"the load was given up {where}: {lost}{known}"

@@ -10,12 +10,13 @@ from pytest_prodready.probes.drill import last_words
 LOG_LINES = 5000
 # As loggers write it: the word in capitals, or a level in any case (level=error, "level":"error", [error]).
 ERROR = re.compile(
-    r"""\b(ERROR|CRITICAL|FATAL|Traceback)\b|\bpanic:
-    |(?i:\b(level|severity|lvl)["']?\s*[=:]\s*["']?(error|err|critical|fatal|panic|alert|emerg)\b)
-    |"level":\s*[56]0\b
-    |(?i:\[(error|crit|critical|fatal|alert|emerg)\])""",
+    r"""\b(ERROR|CRITICAL|FATAL|Traceback)\b|\bpanic:|^fail:
+    |(?i:\b(log_?)?(level|severity|lvl)["']?\s*[=:]\s*["']?(error|err|critical|fatal|panic|alert|emerg)\b)
+    |"level":\s*[56]0\b|"@l":\s*"(Error|Fatal)"
+    |(?i:\[(error|crit|critical|fatal|alert|emerg)\s*\])""",
     re.VERBOSE,
 )
+COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
 
 def same_process(environment: Environment, process: int) -> bool:
@@ -37,7 +38,7 @@ def log_errors(environment: Environment, since: float) -> int:
 
 def tells_of_error(line: str) -> bool:
     """Whether a line of a log is about an error."""
-    return ERROR.search(line) is not None
+    return ERROR.search(COLOUR.sub("", line)) is not None
 
 
 def last_words_of(environment: Environment) -> str:

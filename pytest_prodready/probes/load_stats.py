@@ -10,6 +10,7 @@ from pytest_prodready.generator.answers import (
     HIDDEN_ERROR,
     NEVER_SENT,
     NO_ANSWER,
+    OUT_OF_TIME,
     RIGHT,
     WRONG_CONTENT,
     WRONG_STATUS,
@@ -69,7 +70,7 @@ class Digest:
             wrong=self._kinds(found, WRONG_CONTENT),
             hidden=self._kinds(found, HIDDEN_ERROR),
             busy=sum(each.busy for each in found),
-            unsent=sum(each.verdict == NEVER_SENT for each in found),
+            unsent=sum(map(self._too_late, found)),
             held_ms=held_ms(self.samples, found),
             response=times(_blocks(waits, at_s)),
             service=times(_blocks(sent, at_s, from_intended=False)),
@@ -77,6 +78,11 @@ class Digest:
             mean_s=round(sum(e.ended_s - e.started_s for e in good) / len(good), 6) if good else 0.0,
             asked=asked(waits, self.plan.asks),
         )
+
+    def _too_late(self, each: Sample) -> bool:
+        """Whether it waited for a user until its deadline, or until there was little left for an answer."""
+        unanswered = each.verdict == NO_ANSWER and each.error >= 0 and self.errors[each.error] == OUT_OF_TIME
+        return each.verdict == NEVER_SENT or bool(each.busy and unanswered)
 
     def _goodput(self, own: Sequence[Sample], rate: float, at_s: float, seconds: float) -> float:
         """Good answers a second from the stage's first one on, for as long as it lasted.

@@ -86,9 +86,9 @@ class Watch:
     def of_servers(self, stages: Sequence[Stage]) -> dict[str, Any]:
         """What the servers did at the peak, and what was waited for in which stage."""
         counted = [(at_s - self._began, count) for at_s, count in self._counts]
-        ours = [
-            at_s - self._began for at_s in (*(e.at_s for e in self._looks), *(e[0] for e in self._counts))
-        ]
+        # A count asks for its own time-out first, in a transaction of its own.
+        counted_twice = [at_s for at_s, _ in self._counts for _ in range(2)]
+        ours = [at_s - self._began for at_s in (*(each.at_s for each in self._looks), *counted_twice)]
         waits = [(at_s - self._began, what) for at_s, what in self._waits]
         counts = Counts(what for _, what in self._waits)
         overall = tuple(Counter(what, float(looks)) for what, looks in counts.items())

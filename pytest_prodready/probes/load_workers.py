@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,7 +98,7 @@ class Workers:
         self._ours: list[subprocess.Popen[bytes]] = []
         self._logs: list[Path] = []  # of these
         self._hosts: list[str] = []
-        self._refused: dict[str, None] = {}  # each with its host and why
+        self._refused: Counter[str] = Counter()  # by host and why
         self._clocks_ms: dict[int, float] = {}
         self._slices = Slices(generators.count)
         self.over = False
@@ -206,7 +207,7 @@ class Workers:
             case "left", host:
                 self._hosts.remove(str(host))
             case "refused", who:
-                self._refused[str(who)] = None
+                self._refused[str(who)] += 1
             case "clock", seen:
                 self._clocks_ms[seen["worker"]] = seen["known_to_ms"]
             case "deaf", why:
@@ -242,7 +243,7 @@ class Workers:
     def _who_is_there(self) -> str:
         where = f" at {self._wanted.host}:{self._wanted.port}" if self._wanted.expected else ""
         there = f" ({', '.join(self._hosts)})" if self._wanted.expected and self._hosts else ""
-        home = f", {len(self._refused)} sent home" if self._refused else ""
+        home = f", {self._refused.total()} sent home" if self._refused else ""
         return f"{len(self._hosts)} of {self._wanted.count} workers have come{where}{there}{home}"
 
     def _absent(self, within_s: float) -> ServerError:

@@ -195,15 +195,23 @@ create = { method = "POST", path = "/jobs", json = { title = "{token}" } }
 read_back = { path = "/jobs?title={token}" }
 """
 
+WAIVED = """
+[[waivers]]
+rule = "load.no-write-lost"
+reason = "none of them matters"
+approver = "ops"
+expires = 2099-01-01
+"""
+
 IDLE = {
-    "steps from the multiplier on": ("multiplier = 7\nsteps = [2, 7, 9]\n", "load.steps", "7, 9", 7),
+    "steps from the multiplier on": ("multiplier = 7\nsteps = [2, 7, 9]\n", "load.steps", "9", 7),
     "steps beyond what is usual": ("steps = [2, 12]\n", "load.steps", "12", 6),
     "users of a schedule": (f"{BY_USERS}users = 9\n", "load.users is of the declared requests", "9", 8),
     "no writes by a locustfile": (f"{BY_USERS}writes = 0.2\n", "load.writes is of the declared", "0.2", 8),
     "nothing to settle": (f"{BY_USERS}settle_s = 2\n", "load.settle_s is of the declared", "2.0", 8),
     "no self-test": (f"{BY_USERS}self_test_s = 2\n", "load.self_test_s is of the declared", "2.0", 8),
     "users of no locustfile": ("users_at_1x = 5\n", "load.users_at_1x is of a locustfile", "5", 6),
-    "arguments of none": ('locust_arguments = ["--tags", "a"]\n', "load.locust_arguments", "--tags a", 6),
+    "arguments of none": ('locust_arguments = ["--tags", "a"]\n', "load.locust_arguments", "2 arguments", 6),
     "no writes": (f"writes = 0\n{WRITES}", "leaves load.no-write-lost nothing to judge", "0", 6),
 }
 
@@ -225,6 +233,10 @@ MEANT = {
     "a locustfile for one run": ("writes = 0.2\nusers = 9\n", ["load.locustfile=u.py", "load.users_at_1x=5"]),
     "no writes, and said why": (f'writes = 0\n{WRITES}\n[bypass]\n"load.no-write-lost" = "none"\n', []),
     "no writes of none that are declared": ("writes = 0\n", []),
+    "no writes for one run": (WRITES, ["load.writes=0"]),
+    "no writes, and waived": (f"writes = 0\n{WRITES}\n{WAIVED}", []),
+    "all of it for one run": ("", ['load={expected_rps=20, locustfile="u.py", users_at_1x=3}']),
+    "a step that is the peak": ("steps = [2, 5, 10]\n", []),
     "as many steps as usual, and a low multiplier": ("multiplier = 3\n", []),
 }
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from pytest_prodready.generator.answers import NEVER_SENT, RIGHT
+from pytest_prodready.generator.answers import NEVER_SENT, NO_ANSWER, RIGHT
 from pytest_prodready.generator.plan import Ask, Plan, Stage
 from pytest_prodready.generator.stream import Sample
 from pytest_prodready.probes.load_busy import short_of_users
@@ -32,7 +32,7 @@ def sent(
 ) -> Digest:
     """So many users send 200/s to a service that takes so long, and answers nothing while it stalls."""
     digest = Digest(Plan((Stage("10x", "", RATE, SECONDS),), (Ask("a", "/a"),), users, 10, 1, "t"), {}, 0.1)
-    digest.errors.append("no user was free before its deadline")
+    digest.errors += ["no user was free before its deadline", "no answer in time"]
     free = [0.0] * users
     for number in range(RATE * SECONDS):
         due = number / RATE
@@ -40,11 +40,14 @@ def sent(
         ended = started + took_s
         if stall[0] <= ended and started < stall[1]:
             ended = stall[1] + took_s
-        never = started > due + deadline_s
-        ended, verdict, error = (started, NEVER_SENT, 0) if never else (ended, RIGHT, -1)
+        last, verdict, error = due + deadline_s, RIGHT, -1
+        if started > last:
+            ended, verdict, error = started, NEVER_SENT, 0
+        elif ended > last:
+            ended, verdict, error = last, NO_ANSWER, 1
         heapq.heappush(free, ended)
-        busy = int(started > due)
-        digest.add(Sample(number, 0, 0, due, started, ended, 200 * busy, verdict, error, busy, -1))
+        status, busy = (200 if verdict == RIGHT else 0), int(started > due)
+        digest.add(Sample(number, 0, 0, due, started, ended, status, verdict, error, busy, -1))
     return digest
 
 
@@ -58,8 +61,8 @@ def test_too_few_users_are_the_generators() -> None:
     assert not short_of_users(sent(31, 0.15).stage(0), LIMITS)  # nobody waited
 
 
-def test_what_is_never_sent_is_the_generators_as_well() -> None:
-    """No user was free until the deadline, while each answer came at once."""
+def test_what_is_sent_too_late_is_the_generators_as_well() -> None:
+    """No user was free until shortly before the deadline, while each answer took no longer than it may."""
     seen = sent(20, 0.15, deadline_s=1.0).stage(0)
     assert seen.unsent == seen.failures > 100
     assert short_of_users(seen, LIMITS)
@@ -81,6 +84,9 @@ def test_a_stall_is_the_services(users: int) -> None:
 def test_a_slow_service_is_its_own() -> None:
     """Each request takes longer than it may: more users would only wait for it, too."""
     assert not short_of_users(sent(20, 0.4).stage(0), LIMITS)
+    late = sent(20, 0.4, deadline_s=1.0).stage(0)
+    assert late.unsent > 100  # it was cut off early, and looks quick for it
+    assert not short_of_users(late, LIMITS)
 
 
 @pytest.mark.parametrize(

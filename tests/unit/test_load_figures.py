@@ -73,6 +73,18 @@ def test_no_knee_in_noise() -> None:
     assert knee(load().climb[:2]) is None
 
 
+def test_a_collapse_steeper_than_any_fit_has_a_limit() -> None:
+    """Times that rise by more than the square of what is under way leave a curve with no other term."""
+    stages = [
+        replace(stage(f"{multiple}x", multiple, 0, 4), goodput=under_way / seconds, mean_s=seconds)
+        for multiple, under_way, seconds in ((1, 1, 0.01), (2, 2, 0.05), (4, 4, 0.3))
+    ]
+    found = knee(stages)
+    assert found is not None
+    assert found.most_per_s is not None
+    assert 0 < found.most_per_s <= 100
+
+
 @pytest.mark.parametrize(
     ("status", "body", "verdict"),
     [
@@ -95,6 +107,15 @@ def test_errors_that_are_declared_have_their_shape_too() -> None:
     """A request that expects 404 gets an error, and that is right."""
     ask = Ask("unknown", "/jobs/0", expect=(404,), shape=shape_of([b'{"error": "no such job"}'] * 3))
     assert judged(ask, 404, b'{"error": "there is no such job"}', "t") == RIGHT
+
+
+def test_an_answer_that_is_always_empty_shows_errors() -> None:
+    """A redirect or a 204 without a body: whatever has one is another answer."""
+    ask = Ask("go", "/x", shape=shape_of([b""] * 3))
+    assert ask.error_known
+    assert judged(ask, 302, b"", "t") == RIGHT
+    assert judged(ask, 302, b"Internal error", "t") == HIDDEN_ERROR
+    assert not Ask("page", "/x", shape=shape_of([b"", b"<html>"])).error_known
 
 
 def test_unlike_answers_have_no_shape() -> None:

@@ -86,6 +86,11 @@ def test_what_came_since(tmp_path: Path) -> None:
         'time=2026-01-01 level=fatal msg="x"',
         '{"level":50,"time":1700000000000,"msg":"x"}',
         "2026/01/01 10:00:00 [error] 7#7: *1 upstream timed out",
+        "2026-01-01T10:00:00Z \x1b[31mERROR\x1b[0m jobboard: no connection",
+        "2026-01-01 10:00:00 [error    ] no connection",
+        '{"log_level": "error"}',
+        '{"@l":"Error","@m":"no connection"}',
+        "fail: Microsoft.AspNetCore.Server.Kestrel[13]",
     ],
 )
 def test_a_line_about_an_error(line: str) -> None:

@@ -13,7 +13,7 @@ def test_options_are_repeated() -> None:
     """What differs from the defaults is repeated, in words that a shell takes apart as they were."""
     options = Options(
         backend="processes",
-        assignments=("load.expected_rps=5", 'service.name="a b"', "load.locustfile="),
+        assignments=("load.expected_rps=5", "service.url=http://staging:8000/", "load.locustfile="),
         load_compare=Path("two words.json"),
         generators=Generators(workers=2),
     )
@@ -21,7 +21,7 @@ def test_options_are_repeated() -> None:
         "--prodready-backend=processes",
         "--prodready-load-compare=two words.json",
         "--prodready-set=load.expected_rps=5",
-        '--prodready-set=service.name="a b"',
+        "--prodready-set=service.url=http://staging:8000/",
         "--prodready-set=load.locustfile=",
         "--prodready-load-workers=2",
     ]
@@ -36,15 +36,15 @@ def test_a_file_is_written_by_one_rule() -> None:
 
 
 def test_no_secret_is_repeated() -> None:
-    """A value that may hold a password is left out: by the key's name, or as an address with a user."""
+    """A value that may hold a password is left out: all that isn't a number, a word, or a path."""
     hidden = (
         "postgres.url=postgresql://a:b@c/d",
-        "service.env.API_TOKEN=x",
-        "service.command=run --dsn p://a:b@c",
+        "service.url=http://a:b@c",
+        "service.env.API_TOKEN=hunter2",
+        "service.env.PGPASS=hunter2",
+        'service.env={DB_PASSWORD="hunter2"}',
+        "service.command=run --password hunter2",
+        'requests=[{path="/", headers={Authorization="Bearer hunter2"}}]',
     )
     told = " ".join(Options(assignments=hidden).as_arguments())
-    assert shlex.split(told) == [
-        "--prodready-set=postgres.url=…",
-        "--prodready-set=service.env.API_TOKEN=…",
-        "--prodready-set=service.command=…",
-    ]
+    assert shlex.split(told) == [f"--prodready-set={each.partition('=')[0]}=…" for each in hidden]
