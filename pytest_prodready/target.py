@@ -21,7 +21,7 @@ from pytest_prodready.probes.traffic import Traffic
 from pytest_prodready.records import Record, as_data, returned_type
 from pytest_prodready.settings import Settings
 from pytest_prodready.stopwatch import CLEARING, MEASURING, STARTING, spent
-from pytest_prodready.workers import StillMeasuring, alone, has_workers, in_turn
+from pytest_prodready.workers import StillMeasuring, alone, has_workers, in_turn, own_folder
 
 Progress = Callable[[str], None]
 
@@ -276,7 +276,7 @@ class Target:
 
     def _keep_logs(self, environment: Environment) -> None:
         for name, text in environment.logs().items():
-            self.record.write_text(f"logs/{name}.log", environment.redact(text))
+            self.record.write_text(f"logs/{own_folder()}{name}.log", environment.redact(text))
 
 
 def _told(environment: Environment) -> tuple[str, ...]:

@@ -26,6 +26,12 @@ def has_workers() -> bool:
     return "PYTEST_XDIST_TESTRUNUID" in os.environ
 
 
+def own_folder() -> str:
+    """Where one of several workers keeps the logs of its own servers, such as gw0/; empty for one alone."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    return f"{worker}/" if worker else ""
+
+
 @contextmanager
 def in_turn(record: Record, name: str) -> Iterator[None]:
     """Let one worker make the measurement of this name; the others wait until it is there or has failed."""

@@ -83,7 +83,7 @@ class Telling:
     @property
     def untimely_end(self) -> str:
         """What to say where it ended before it was done."""
-        where = f"all of it: logs/{self._log.name} in the run's folder"
+        where = f"all of it: {self._log.name} among the run's logs"
         return f"the load generator ended before its time{self.status}{last_line(self.log())} ({where})"
 
     @property

@@ -26,7 +26,7 @@ class LoadSettings(Table):
     step_s: Seconds = 4.0
     peak_s: Seconds = 15.0
     again_s: Seconds = 8.0  # the usual load after the peak
-    users: Count | None = None  # requests under way at most; as many as are due within deadline_s
+    users: Count | None = None  # requests under way at most; else by what is due within deadline_s
     locustfile: Path | None = None  # the user's own, instead of the declared requests
     users_at_1x: Count | None = None  # of the locustfile: so many make the usual load
     locust_arguments: tuple[str, ...] = ()  # as on Locust's command line
