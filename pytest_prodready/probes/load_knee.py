@@ -10,6 +10,7 @@ from pytest_prodready.probes.load import Knee, Stage
 
 FEWEST = 3  # stages
 BEND = 1.2  # times that the slowest stage has to take of the quickest, or nothing can be told
+CHANCE = 2.0  # standard deviations of a count: what is under way at a stage's ends moves it
 SHORT = 0.95  # of what was asked for: a service that answers less a second has come to its limit
 TOGETHER = 2.0  # requests under way at once: fewer tell nothing of how they hinder each other
 
@@ -45,8 +46,13 @@ def under_way(stage: Stage) -> float:
 
 def _reached(stages: Sequence[Stage]) -> float:
     """The limit that was seen, which no fit can lift: the most that was answered where more was asked for."""
-    short = any(each.goodput < SHORT * each.rate for each in stages)
-    return max(each.goodput for each in stages) if short else math.inf
+    return max(each.goodput for each in stages) if _fell_short(stages[-1]) else math.inf
+
+
+def _fell_short(stage: Stage) -> bool:
+    """Whether less was answered than was asked for, by more than chance; users ask only for what they get."""
+    asked, answered = stage.rate * stage.seconds, stage.goodput * stage.seconds
+    return not stage.users and answered < SHORT * asked and asked - answered > CHANCE * math.sqrt(asked)
 
 
 def _fitted(points: Sequence[tuple[float, float]]) -> tuple[float, float, float]:

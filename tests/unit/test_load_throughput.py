@@ -10,6 +10,7 @@ import pytest
 from pytest_prodready.generator.answers import RIGHT, WRONG_STATUS
 from pytest_prodready.generator.plan import Ask, Plan, Stage
 from pytest_prodready.generator.stream import Sample
+from pytest_prodready.probes.load import Stage as Seen
 from pytest_prodready.probes.load_asked import MOST, asked, slowest
 from pytest_prodready.probes.load_knee import knee
 from pytest_prodready.probes.load_stats import Digest
@@ -73,6 +74,30 @@ def test_limit_is_that_of_the_service() -> None:
     assert wrong is not None
     assert found.most_per_s == pytest.approx(CAPACITY, rel=0.01)
     assert wrong.most_per_s is None or wrong.most_per_s > 1.5 * CAPACITY
+
+
+@pytest.mark.parametrize(
+    ("last", "capped"),
+    [
+        ({}, False),
+        ({"goodput": 180.0}, True),
+        ({"goodput": 180.0, "users": 100}, False),  # by when users' answers came, in a few seconds
+        ({"goodput": 180.0, "seconds": 1.0}, False),  # of 200 so many may be under way at the end
+        ({"goodput": 195.0}, False),
+    ],
+)
+def test_less_was_answered_only_where_it_surely_was(last: dict[str, float], capped: bool) -> None:
+    """What is under way as a stage ends is no want of rate, nor is what came late at a lower load."""
+    stages = [
+        Seen("4x", 4, 80.0, 0, 4, 320, 320, 320, 320, 70.0, mean_s=0.05),
+        Seen("7x", 7, 140.0, 4, 4, 560, 560, 560, 560, 140.0, mean_s=0.055),
+        Seen("10x", 10, 200.0, 8, 15, 3000, 3000, 3000, 3000, 200.0, mean_s=0.062),
+    ]
+    stages[-1] = replace(stages[-1], **last)  # type: ignore[arg-type]
+    found = knee(stages)
+    assert found is not None
+    assert found.most_per_s is not None
+    assert (found.most_per_s <= 200) == capped
 
 
 def test_the_slow_request_is_named() -> None:
