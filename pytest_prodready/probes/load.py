@@ -244,6 +244,7 @@ class Load:
     left: PoolLook | None = None  # some time after the last one
     log_errors: int = 0
     same_process: bool | None = None
+    died_in: str = ""  # the stage in which its process ended; empty: it didn't, or after the last request
     last_words: str = ""
     knee: Knee | None = None
     attempts: int = 1
@@ -268,6 +269,11 @@ class Load:
     def again(self) -> Stage | None:
         """The usual load after the peak."""
         return self.stage(AGAIN)
+
+    @property
+    def cut(self) -> str:
+        """What was ended early: the climb, or what came after it."""
+        return "load" if self.ended_in == AGAIN else "climb"
 
     @property
     def climb(self) -> tuple[Stage, ...]:

@@ -63,7 +63,7 @@ def unfit(seen: Load) -> str:
     if seen.doubt or seen.lacking or not seen.climb:
         return seen.doubt or seen.lacking or "no request was sent at the usual load"
     if seen.ended or seen.peak is None:
-        return f"the climb was ended in stage {seen.ended_in}, since {seen.ended}"
+        return f"the {seen.cut} was ended in stage {seen.ended_in}, since {seen.ended}"
     tested = seen.stage(SELF_TEST)
     if tested is None or tested.response is None:
         return "nothing tells how quick the machine was: no server that does nothing was loaded"

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
-
-import psycopg
 
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.errors import ProdreadyError, ServerError
@@ -25,7 +23,6 @@ from pytest_prodready.probes.load import (
     WARM_UP,
     Counter,
     Load,
-    PoolLook,
     Second,
     Stage,
     Topology,
@@ -52,7 +49,6 @@ from pytest_prodready.settings import LoadSettings, Settings
 
 POLL_S = 0.1
 BEYOND_S = 10.0  # after the last deadline the generator is given up
-SETTLED_AFTER_S = 2.0  # the last request: then the service has had time to let go of connections
 ATTEMPTS = 2
 UNWATCHED = (SELF_TEST, WARM_UP, AGAIN)  # no climb ends in them
 
@@ -114,7 +110,7 @@ def _once(scene: Scene, workers: Workers | None) -> Load:
                 lost = failure.message
             except ProdreadyError as failure:
                 return Load(limits.expected_rps or 0.0, limits.multiplier, doubt=failure.message)
-        left = _left(watch)
+        left = watch.left()
     topology = Topology() if workers is None else workers.topology
     rise = risen(before, counters(environment))
     stages, seconds = run.stages(rise), run.seconds()
@@ -138,6 +134,7 @@ def _once(scene: Scene, workers: Workers | None) -> Load:
         left=left,
         log_errors=log_errors(environment, logged),
         same_process=None if process is None else same_process(environment, process),
+        died_in=run.died_in,
         last_words=last_words_of(environment) if has_ended(scene) else "",
         users=made.users,
         mix=mix(made),
@@ -160,6 +157,7 @@ class _Run:
     ended: str = ""
     ended_in: str = ""
     ended_for: str = ""
+    died_in: str = ""
     unfinished: int = 0
     _began: float = 0.0
     _done: bool = False
@@ -194,6 +192,7 @@ class _Run:
             self._end_what_sends_nothing()
             self._tell()
             if has_ended(self.scene):
+                self.died_in = self._stage
                 self._end("the service's process had ended", FAILURES)
                 return
             if not running and not self._done:
@@ -272,21 +271,18 @@ class _Run:
     def _end(self, why: str, what: str, stage: str = "") -> None:
         if not self.ended:
             self.ended, self.ended_for = why, what
-            self.ended_in = stage or self.plan.stages[self._progress.stage].name
-            self.scene.progress(f"load: the climb is ended in stage {self.ended_in}: {why}")
+            self.ended_in = stage or self._stage
+            self.scene.progress(f"load: ended in stage {self.ended_in}: {why}")
+
+    @property
+    def _stage(self) -> str:
+        """The latest that anything was heard of."""
+        return self.plan.stages[self._progress.stage].name
 
     def _tell(self) -> None:
         """Every second: stage, rate, p95, errors, time left."""
         if line := self._progress.line(time.monotonic(), sum(each.failed for each in self._counted)):
             self.scene.progress(line)
-
-
-def _left(watch: Watch) -> PoolLook | None:
-    """The service's connections some time after the last request."""
-    wait_until(time.monotonic() + SETTLED_AFTER_S, lambda: not watch.sees_pool)
-    with suppress(ProdreadyError, psycopg.Error):
-        return watch.left()
-    return None
 
 
 def _ledger(scene: Scene, run: _Run) -> Any:

@@ -17,6 +17,7 @@ from pytest_prodready.environment.cache import Cache
 from pytest_prodready.environment.database import Database
 from pytest_prodready.environment.environment import Environment
 from pytest_prodready.errors import ProdreadyError
+from pytest_prodready.probes.health import wait_until
 from pytest_prodready.probes.load import Counter, MachineLook, PoolLook, Stage, Usage
 from pytest_prodready.probes.load_disturbed import Disturbance, disturbances
 from pytest_prodready.probes.load_machine import Machine, with_service
@@ -28,6 +29,7 @@ USAGE_EVERY_S = 0.5
 MACHINE_EVERY_S = 0.25
 COUNT_EVERY_S = 1.0  # Postgres tells its counters no more often
 LOOK_WITHIN_S = 5.0
+SETTLED_AFTER_S = 2.0  # the last request: then the service has had time to let go of connections
 LOCK = "Lock"
 BACKENDS = """
     SELECT state, wait_event_type, wait_event FROM pg_stat_activity
@@ -123,14 +125,16 @@ class Watch:
         return disturbances(self.machine, self.usage if self._apart else None)
 
     def left(self) -> PoolLook | None:
-        """The service's connections at this moment."""
+        """The service's connections some time after the last request."""
+        wait_until(time.monotonic() + SETTLED_AFTER_S, lambda: not self.sees_pool)
         database = self._environment.database
         if database is None or not self.sees_pool:
             return None
-        with database.admin(within_s=LOOK_WITHIN_S) as admin:
+        with suppress(ProdreadyError, psycopg.Error), database.admin(within_s=LOOK_WITHIN_S) as admin:
             return pool_look(
                 time.monotonic() - self._began, admin.execute(BACKENDS, (database.user,)).fetchall()
             )
+        return None
 
     def _look(self, admin: Connection, user: str) -> None:
         rows = admin.execute(BACKENDS, (user,)).fetchall()

@@ -19,7 +19,7 @@ def notes_on(seen: Load) -> list[str]:
     notes += [*locustfile_words(seen), *asked_words(seen)]
     notes += [*(server_words(seen.peak_rise) if seen.peak_rise else []), *awaited_words(seen)]
     if seen.ended:
-        notes.append(f"the climb was ended in stage {seen.ended_in}: {seen.ended}")
+        notes.append(f"the {seen.cut} was ended in stage {seen.ended_in}: {seen.ended}")
     if seen.workers:
         notes.append(workers_words(seen))
     return notes
