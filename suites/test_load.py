@@ -6,6 +6,7 @@ from pytest_prodready.checks import load as check
 from pytest_prodready.checks import load_truth
 from pytest_prodready.checks.load_compared import no_slower_than_before
 from pytest_prodready.checks.load_headroom import has_headroom
+from pytest_prodready.checks.load_recovery import recovers
 from pytest_prodready.probes.load import Load
 from pytest_prodready.probes.load_baseline import Baseline
 from pytest_prodready.settings import Settings
@@ -45,7 +46,7 @@ def test_goodput_holds(load: Load, limits: Settings, conclude: Conclude) -> None
 @proves("load.recovers")
 def test_recovers(load: Load, limits: Settings, conclude: Conclude) -> None:
     """Soon after the peak the usual load is served as before."""
-    conclude(check.recovers(load, limits.load))
+    conclude(recovers(load, limits.load))
 
 
 @proves("load.no-write-lost")

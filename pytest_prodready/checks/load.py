@@ -2,43 +2,43 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import replace
 
 from pytest_prodready.catalogue import RULES
 from pytest_prodready.checks.load_users import (
     users_could_not,
-    users_left_too_soon,
     users_reach_the_rate,
     users_were_held,
 )
 from pytest_prodready.checks.load_words import (
-    as_far_as_it_went,
     at,
     by_enough_users,
     judged,
     kinds,
+    longer,
     of_either_model,
     percent,
+    too_few_users,
     unmeasured,
 )
-from pytest_prodready.findings import Finding, Rule
+from pytest_prodready.findings import Finding, Rule, Verdict
 from pytest_prodready.probes.load import Load, Stage
 from pytest_prodready.probes.load_asked import slowest
+from pytest_prodready.probes.load_busy import short_of_users
 from pytest_prodready.probes.load_limits import (
+    FEWEST_FOR_P99,
     SLOWNESS,
+    SOME,
     errors_in_all,
     slow_by_itself,
     sure,
+    too_few_to_tell,
     too_many,
     too_many_errors,
     too_many_in_all,
     too_slow,
-    unsettled,
 )
-from pytest_prodready.probes.load_recovery import in_time, recovered_at, relapsed, settled_after_s
 from pytest_prodready.settings import LoadSettings
-
-FEWEST_FOR_P99 = 100  # requests
 
 
 @of_either_model
@@ -48,8 +48,8 @@ def stays_up(seen: Load, limits: LoadSettings) -> Finding:
     limit = "answers in each stage, from the same process"
     if seen.same_process is False and not seen.doubt:
         words = f" ({seen.last_words[:120]})" if seen.last_words else ""
-        where = seen.ended_in or (seen.climb or seen.stages)[-1].name
-        return rule.failed(f"the service's process ended in stage {where}{words}", limit=limit)
+        where = f"in stage {seen.died_in}" if seen.died_in else "after the last request"
+        return rule.failed(f"the service's process ended {where}{words}", limit=limit)
     if nothing := unmeasured(rule, seen):
         return nothing
     silent = next((each for each in seen.climb if each.answered == 0), None)
@@ -71,8 +71,12 @@ def requests_succeed(seen: Load, limits: LoadSettings) -> Finding:
     if nothing := unmeasured(rule, seen):
         return nothing
     limit = f"{percent(limits.failures)} of each stage"
-    bad = max((each for each in seen.climb if too_many(each, limits)), key=_failed_share, default=None)
+    missed = [each for each in seen.climb if too_many(each, limits)]
+    single = [each for each in missed if too_few_to_tell(each, limits)]
+    bad = max((each for each in missed if each not in single), key=_failed_share, default=None)
     in_all = bad is None and too_many_in_all(seen.climb, limits)
+    if single and bad is None and not in_all:
+        return _single_failure(rule, seen, max(single, key=_failed_share), limit)
     told = _failed_in_all(seen) if in_all else _failed(bad or max(seen.climb, key=_failed_share))
     if not bad and not in_all:
         return judged(rule, seen, wrong="", told=told, limit=limit)
@@ -96,8 +100,9 @@ def responses_in_time(seen: Load, limits: LoadSettings) -> Finding:
     slow = [(each, words) for each in seen.climb if (words := too_slow(each, seen.usual, limits))]
     if not slow and (hidden := users_were_held(rule, seen, limits, limit)):
         return hidden
-    if not slow and (few := _too_few_for_p99(seen)):
-        return rule.inconclusive(few, limit=limit, change=_longer_peak(seen))
+    if not slow and (few := _too_few_for_p99(seen, limits)):
+        change = longer(seen, seen.climb[-1], FEWEST_FOR_P99)
+        return rule.inconclusive(few, limit=limit, change=change)
     if not slow:
         return judged(rule, seen, wrong="", told=_times(seen.climb[-1]), limit=limit)
     stage, words = max(slow, key=lambda pair: pair[0].rate)
@@ -130,9 +135,21 @@ def rate_is_reached(seen: Load, limits: LoadSettings) -> Finding:
 
 
 @of_either_model
-@by_enough_users
 def goodput_holds(seen: Load, limits: LoadSettings) -> Finding:
-    """Good answers a second don't become fewer when more is asked for."""
+    """Good answers a second don't become fewer when more is asked for.
+
+    Too few users of the generator excuse the highest load alone: what there was most of is true anyway.
+    """
+    finding = _goodput(seen, limits)
+    if finding.verdict is not Verdict.FAILED or not short_of_users(last := seen.climb[-1], limits):
+        return finding
+    below = replace(seen, stages=tuple(each for each in seen.stages if each is not last))
+    if below.climb and (within := goodput_holds(below, limits)).verdict is Verdict.FAILED:
+        return within
+    return too_few_users(finding, seen, last)
+
+
+def _goodput(seen: Load, limits: LoadSettings) -> Finding:
     rule = RULES["load.goodput-holds"]
     if nothing := unmeasured(rule, seen):
         return nothing
@@ -146,29 +163,6 @@ def goodput_holds(seen: Load, limits: LoadSettings) -> Finding:
     if wrong and (why := users_could_not(last, seen, least)):
         return rule.inconclusive(f"{told}; but {why}", limit=limit)
     return judged(rule, seen, wrong=wrong, told=told, limit=limit)
-
-
-@of_either_model
-@by_enough_users
-def recovers(seen: Load, limits: LoadSettings) -> Finding:
-    """The usual load is soon served after the peak as before it."""
-    rule = RULES["load.recovers"]
-    if nothing := unmeasured(rule, seen):
-        return nothing
-    again, limit = seen.again, _recovered_words(limits)
-    if again is None or (seen.usual is None or seen.usual.response is None):
-        return rule.inconclusive("the usual load was not tried before and after the peak", limit=limit)
-    if seen.same_process is False and seen.ended_in == again.name:
-        return rule.failed("the service's process ended at the usual load after the peak", limit=limit)
-    if not in_time(seen, limits):
-        return _not_recovered(rule, seen, again, limits)
-    if seen.settled and (late := unsettled(seen, limits)):
-        failed = f": {kinds(seen.settled.failed)}" if seen.settled.failed else ""
-        wrong = f"from {settled_after_s(limits):g} s after the peak on {late}{failed}"
-        firm, own = too_many_errors(seen.settled, limits), slow_by_itself(seen.settled, limits)
-        return judged(rule, seen, wrong=wrong, told="", limit=limit, firm=firm, own=own)
-    told = f"as before {_since_the_peak(recovered_at(seen, limits), again)}: {_before_and_after(seen)}"
-    return as_far_as_it_went(rule, seen, told, limit, needs_more=True)
 
 
 def _failed_share(stage: Stage) -> float:
@@ -187,48 +181,20 @@ def _failed_in_all(seen: Load) -> str:
     return f"{failed} of {due} requests of all stages failed ({failed / due:.2%}): {', '.join(found)}"
 
 
-def _too_few_for_p99(seen: Load) -> str:
+def _too_few_for_p99(seen: Load, limits: LoadSettings) -> str:
     """Why nothing can be said of the slowest percent at the peak; empty where there are requests enough."""
     peak = seen.peak
-    if peak is None or seen.ended or peak.response is None or peak.response.count >= FEWEST_FOR_P99:
+    if peak is None or seen.ended or peak.response is None:
         return ""
-    return f"{_times(peak)}; but of {peak.response.count} requests nobody can tell the slowest percent"
+    tried = peak.response.count if too_many(peak, limits) else peak.due  # what failed is forgiven there
+    if tried >= FEWEST_FOR_P99:
+        return ""
+    return f"{_times(peak)}; but of {tried} requests nobody can tell the slowest percent"
 
 
-def _longer_peak(seen: Load) -> str:
-    seconds = math.ceil(FEWEST_FOR_P99 / (seen.expected_rps * seen.multiplier))
-    return f"Set [load] peak_s = {seconds} or more, for {FEWEST_FOR_P99} requests at the peak."
-
-
-def _recovered_words(limits: LoadSettings) -> str:
-    return f"as before within {limits.recover_within_s:g} s (known to the second), and from then on"
-
-
-def _not_recovered(rule: Rule, seen: Load, again: Stage, limits: LoadSettings) -> Finding:
-    """Too late, not for good, or never; open where the users of a locustfile had left."""
-    at_s, first, limit = recovered_at(seen, limits), relapsed(seen, limits), _recovered_words(limits)
-    if at_s is None and (why := users_left_too_soon(again, seen, limits)):
-        return rule.inconclusive(f"the usual load was hardly tried after the peak: {why}", limit=limit)
-    if first and first[0] != at_s:
-        since = _since_the_peak(first[0], again)
-        wrong = f"as before {since}, but not for good: {first[1]} seconds after that were not"
-    elif at_s is None:
-        wrong = f"{again.seconds:.0f} s after the peak it was not as before"
-    else:
-        wrong = f"as before {_since_the_peak(at_s, again)}"
-    wrong += f": {_before_and_after(seen)}" + (f", {kinds(again.failed)}" if again.failed else "")
-    return judged(rule, seen, wrong=wrong, told="", limit=limit, own=slow_by_itself(again, limits))
-
-
-def _since_the_peak(at_s: float | None, again: Stage) -> str:
-    return f"{max(0.0, (at_s or 0.0) - again.at_s):.0f} s after the peak"
-
-
-def _before_and_after(seen: Load) -> str:
-    usual, again = seen.usual, seen.again
-    before = usual.response.p95.high_ms if usual and usual.response else 0.0
-    now = f"{again.response.p95.ms:.0f} ms" if again and again.response else "no answer"
-    return f"p95 {before:.0f} ms before, {now} afterwards"
+def _single_failure(rule: Rule, seen: Load, stage: Stage, limit: str) -> Finding:
+    few = f"of fewer than {SOME} requests a single failure tells nothing"
+    return rule.inconclusive(f"{_failed(stage)}; but {few}", limit=limit, change=longer(seen, stage, SOME))
 
 
 def _peak(seen: Load) -> str:

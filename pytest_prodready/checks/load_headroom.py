@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pytest_prodready.catalogue import RULES
-from pytest_prodready.checks.load_words import judged, of_either_model, unmeasured
+from pytest_prodready.checks.load_words import judged, of_either_model, too_few_users, unmeasured
 from pytest_prodready.findings import Finding, Rule
 from pytest_prodready.probes.load import Load
+from pytest_prodready.probes.load_busy import short_of_users
 from pytest_prodready.probes.load_knee import BEND, TOGETHER, under_way
 from pytest_prodready.probes.load_limits import doubts, short_of
 from pytest_prodready.settings import LoadSettings
@@ -18,8 +19,11 @@ def has_headroom(seen: Load, limits: LoadSettings) -> Finding:
     if nothing := unmeasured(rule, seen):
         return nothing
     limit = f"{limits.headroom:g} times the peak (advice)"
-    if seen.knee is None:
-        return rule.inconclusive("too few stages to estimate it from", limit=limit)
+    short = next((each for each in reversed(seen.climb) if short_of_users(each, limits)), None)
+    if seen.knee is None or short:
+        few = rule.inconclusive("too few stages to estimate it from", limit=limit)
+        untold = rule.inconclusive("its limit can't be told", limit=limit)
+        return too_few_users(untold, seen, short) if short else few
     most, peak = seen.knee.most_per_s, _highest(seen)
     if most is None:
         return _no_sign_of_a_limit(rule, seen, limits, limit)
@@ -51,7 +55,7 @@ def _worth(seen: Load, limits: LoadSettings) -> str:
         alone = f"even one after the other {1 / last.mean_s:.0f}/s could be served"
         return f"{under_way(last):.2f} requests were under way at once there, so that {alone}"
     if together < TOGETHER:
-        return f"only {together:.1f} requests were ever under way at once, too few to fit one to"
+        return f"only {together:.1f} requests were ever under way at once, too few to fit a curve to"
     if last.mean_s < BEND * usual.mean_s:
         return f"answers take no longer there than at {usual.name} ({together:.1f} were under way at once)"
     return f"what is under way at once ({together:.1f}) is not what makes answers take longer"

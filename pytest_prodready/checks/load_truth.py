@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -12,6 +13,7 @@ from pytest_prodready.checks.load_words import (
     at,
     judged,
     kinds,
+    longer,
     of_either_model,
     unknown_to_us,
     unmeasured,
@@ -23,10 +25,10 @@ from pytest_prodready.settings import LoadSettings, PoolSettings
 FEWEST_WRITES = 5
 FEWEST_ANSWERS = 20
 _BLIND = (
-    "an error would have been seen: at rest they were no JSON, or unlike each other, and no `contains` says"
-    " what they hold"
+    "an error would have been seen: at rest they were no JSON, unlike each other, or 64 KB or longer, and no"
+    " `contains` says what they hold"
 )
-_CONTAINS = "Set `contains` of the declared requests: what a right answer holds and an error page doesn't."
+_CONTAINS = "set `contains` of the declared requests: what a right answer holds and an error page doesn't."
 FEWEST_LOOKS = 10
 LOOKS_A_SECOND = 2.0
 
@@ -88,7 +90,9 @@ def no_hidden_errors(seen: Load) -> Finding:
     hidden = [each for stage in stages for each in stage.hidden]
     shaped, good = sum(stage.shaped for stage in stages), sum(stage.good for stage in stages)
     if good and not shaped and not hidden:
-        return rule.inconclusive(f"in none of {good} good answers {_BLIND}", limit="none", change=_CONTAINS)
+        return rule.inconclusive(
+            f"in none of {good} good answers {_BLIND}", limit="none", change=_set_contains()
+        )
     finding = _none_of(rule, seen, hidden, shaped, "looked like none at rest, but like an error")
     if shaped == good:
         return finding
@@ -176,8 +180,23 @@ def _none_of(rule: Rule, seen: Load, bad: Iterable[Kind], known: int, words: str
         return rule.failed(f"{counts.total()} answers {words}: {kinds(found)}", limit=limit)
     if known < FEWEST_ANSWERS:
         few = f"only {known} good answers" if known else "no good answer"
-        return rule.inconclusive(f"{few} could be held against what is known of them", limit=limit)
+        told = f"{few} could be held against what is known of them"
+        return rule.inconclusive(told, limit=limit, change=_for_more(seen, known))
     return as_far_as_it_went(rule, seen, f"none of {known} good answers {words}", limit)
+
+
+def _for_more(seen: Load, known: int) -> str:
+    """What to change for enough answers of which something is known; empty where there were none at all."""
+    good, peak = sum(each.good for each in _served(seen)), seen.peak
+    if not known or peak is None or seen.ended:
+        return _set_contains() if good > known else ""
+    lacking = math.ceil((FEWEST_ANSWERS - known) * good / known)
+    lengthen = longer(seen, peak, peak.due + lacking)
+    return f"{lengthen} Or {_CONTAINS}" if good > known else lengthen
+
+
+def _set_contains() -> str:
+    return _CONTAINS[0].upper() + _CONTAINS[1:]
 
 
 def _why_in_use(looks: Iterable[PoolLook]) -> str:

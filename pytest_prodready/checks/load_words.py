@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Concatenate, ParamSpec
@@ -15,6 +16,7 @@ from pytest_prodready.probes.load_limits import doubts
 from pytest_prodready.settings import LoadSettings
 
 NAMED = 3
+MARGIN = 1.1  # times as many requests as are needed are advised
 P = ParamSpec("P")
 CLOSED = "closed model: your locustfile"
 BY_SCHEDULE = "The declared requests can tell: run pytest -m load --prodready-set load.locustfile= as well."
@@ -58,13 +60,13 @@ def by_enough_users(
         return (
             finding
             if within.verdict is Verdict.FAILED
-            else _too_few_users(finding, seen, max(short, key=_busy))
+            else too_few_users(finding, seen, max(short, key=_busy))
         )
 
     return judge
 
 
-def _too_few_users(finding: Finding, seen: Load, stage: Stage) -> Finding:
+def too_few_users(finding: Finding, seen: Load, stage: Stage) -> Finding:
     """What is wrong where requests waited for the generator."""
     quick = f"p95 {stage.service.p95.ms:.0f} ms" if stage.service else ""
     return finding.rule.inconclusive(
@@ -137,15 +139,36 @@ def as_far_as_it_went(rule: Rule, seen: Load, told: str, limit: str, *, needs_mo
     `needs_more` is of what a peak leaves behind: it takes more than the usual load, whatever was planned.
     """
     if needs_more and seen.multiplier <= 1:
-        return rule.unverified(
-            "[load] multiplier is 1, so there was no peak", change="Set [load] multiplier above 1."
-        )
+        return without_a_peak(rule)
     if not any(each.multiple > 1 for each in seen.climb) and (needs_more or seen.peak is None or seen.ended):
         return rule.inconclusive(
             f"{told}; but no more than the usual load was tried{_ended(seen)}", limit=limit
         )
-    far = f"; as far as the climb went, which was ended in stage {seen.ended_in}" if seen.ended else ""
-    return rule.passed(f"{told}{far}{_second_try(seen)}", limit=limit)
+    return rule.passed(f"{told}{_far(seen)}{_second_try(seen)}", limit=limit)
+
+
+def without_a_peak(rule: Rule) -> Finding:
+    """The finding of what a peak leaves behind, where none was planned."""
+    return rule.unverified(
+        "[load] multiplier is 1, so there was no peak", change="Set [load] multiplier above 1."
+    )
+
+
+def longer(seen: Load, stage: Stage, requests: int) -> str:
+    """What to set for so many requests in a stage, some of which may fail; empty where it was cut short."""
+    if seen.ended and seen.ended_in == stage.name:
+        return ""
+    needed = math.ceil(round(MARGIN * requests / (seen.expected_rps * stage.multiple), 6))
+    seconds = max(needed, round(stage.seconds) + 1)
+    return (
+        f"Set [load] {_length_of(stage, seen)} = {seconds} or more, for {requests} requests at {stage.name}."
+    )
+
+
+def _length_of(stage: Stage, seen: Load) -> str:
+    if stage.multiple <= 1:
+        return "usual_s"
+    return "peak_s" if stage.multiple == seen.multiplier else "step_s"
 
 
 def at(stage: Stage) -> str:
@@ -161,10 +184,18 @@ def kinds(found: Iterable[Kind]) -> str:
     return ", ".join(told[:NAMED]) + more
 
 
+def _far(seen: Load) -> str:
+    if not seen.ended:
+        return ""
+    if seen.cut == "load":
+        return f"; the load was ended in stage {seen.ended_in}, after the climb"
+    return f"; as far as the climb went, which was ended in stage {seen.ended_in}"
+
+
 def _ended(seen: Load) -> str:
     if seen.shortfall:
         return f": {seen.shortfall}"
-    return f": the climb was ended in stage {seen.ended_in}, since {seen.ended}" if seen.ended else ""
+    return f": the {seen.cut} was ended in stage {seen.ended_in}, since {seen.ended}" if seen.ended else ""
 
 
 def _tries(seen: Load) -> str:
@@ -172,7 +203,8 @@ def _tries(seen: Load) -> str:
 
 
 def _second_try(seen: Load) -> str:
-    return " (second try: the first missed its target on a busy machine)" if seen.attempts > 1 else ""
+    why = "which the machine or the generator may have caused"
+    return f" (second try: the first missed its target, {why})" if seen.attempts > 1 else ""
 
 
 def percent(share: float) -> str:

@@ -16,7 +16,9 @@ from pytest_prodready.settings import LoadSettings
 
 LOST = 2.0  # times more than may be are too many for chance, and for the rest of the stage to make good
 FEWEST = 10
-SOME = 20  # requests: a single one of fewer that fails is more than chance
+SOME = 20  # requests: of fewer a single one that fails is more than may, and tells nothing
+FEWEST_FOR_P99 = 100  # requests
+FEWEST_SECONDS = 2.5  # of fewer blocks than three a bootstrap tells nothing
 SELF_TEST = 0.99
 CPU, DELAY, STEAL, LAG_MS, SERVICE_DELAY = 0.9, 0.4, 0.1, 50.0, 0.5
 OTHERS, IDLE, ROOM = 0.2, 0.15, 0.5
@@ -64,6 +66,11 @@ def too_many(stage: Stage, limits: LoadSettings) -> bool:
     return beyond(stage.failures, stage.due, limits)
 
 
+def too_few_to_tell(stage: Stage, limits: LoadSettings) -> bool:
+    """Whether a single failure, where any may fail, is more than may only since the stage is so short."""
+    return stage.failures == 1 and limits.failures > 0 and stage.due < SOME and too_many(stage, limits)
+
+
 def too_many_in_all(stages: Sequence[Stage], limits: LoadSettings) -> bool:
     """Whether single failures, each too few to tell anything of its stage, are too many together."""
     return beyond(sum(each.failures for each in stages), sum(each.due for each in stages), limits)
@@ -85,13 +92,19 @@ def too_slow(stage: Stage, usual: Stage | None, limits: LoadSettings) -> str:
         return "no request was served"
     for name, seen, limit in _limited(times, limits):
         if seen.ms > limit:
-            return f"{name} was {seen.ms:.0f} ms ({seen.low_ms:.0f} to {seen.high_ms:.0f})"
-    if usual is None or usual.response is None:
+            return _in_words(name, seen)
+    return "" if usual is None or usual.response is None else _slower(times.p95, usual.response.p95, limits)
+
+
+def _slower(p95: Interval, usual: Interval, limits: LoadSettings) -> str:
+    """How many times as long as at 1x it takes, where that is too many and noticed."""
+    if p95.low_ms <= max(limits.unnoticed_ms, limits.slowdown * usual.high_ms):
         return ""
-    most = max(limits.unnoticed_ms, limits.slowdown * usual.response.p95.high_ms)
-    if times.p95.low_ms > most:
-        return f"p95 was {times.p95.ms:.0f} ms, {times.p95.ms / usual.response.p95.ms:.0f} times that of 1x"
-    return ""
+    return f"p95 was {p95.ms:.0f} ms, {p95.ms / usual.ms:.0f} times that of 1x"
+
+
+def _in_words(name: str, seen: Interval) -> str:
+    return f"{name} was {seen.ms:.0f} ms ({seen.low_ms:.0f} to {seen.high_ms:.0f})"
 
 
 def sure(stage: Stage, limits: LoadSettings) -> bool:
@@ -126,7 +139,7 @@ def _limited(times: Times, limits: LoadSettings) -> tuple[tuple[str, Interval, f
 
 def missed(seen: Load, limits: LoadSettings) -> bool:
     """Whether a run fell short of the target in rate, time or failures, or in coming back from it."""
-    if seen.again is not None and (not in_time(seen, limits) or unsettled(seen, limits)):
+    if seen.again is not None and _out_of_order(seen, limits):
         return True
     if seen.ended or seen.peak is None or too_many_in_all(seen.climb, limits):
         return True
@@ -145,16 +158,33 @@ def short_of(stage: Stage, seen: Load, limits: LoadSettings) -> bool:
     )
 
 
+def _out_of_order(seen: Load, limits: LoadSettings) -> bool:
+    """Whether a peak left something behind in the usual load; without one there is nothing to leave."""
+    return seen.multiplier > 1 and (not in_time(seen, limits) or unsettled(seen, limits) != "")
+
+
 def unsettled(seen: Load, limits: LoadSettings) -> str:
     """Which limit the usual load misses for long after the peak, though it didn't before; empty for none."""
     usual, settled = seen.usual, seen.settled
-    if usual is None or settled is None or settled.due < SOME:
+    if usual is None or settled is None or settled.due < SOME or settled.seconds < FEWEST_SECONDS:
         return ""
     if too_many(settled, limits) and settled.failed_share > TWICE * usual.failed_share:
         return f"{settled.failures} of {settled.due} requests failed ({settled.failed_share:.2%})"
-    if too_slow(usual, None, limits) or not sure(settled, limits):
+    before, after = usual.response, settled.response
+    if before is None or after is None:
         return ""
-    return too_slow(settled, usual, limits)
+    for (_, was, _), (name, now, limit) in zip(
+        _limited(before, limits), _limited(after, limits), strict=True
+    ):
+        tells = name != "p99" or after.count >= FEWEST_FOR_P99
+        if tells and now.low_ms > limit and not _was_so(was, now, limit):
+            return _in_words(name, now)
+    return _slower(after.p95, before.p95, limits)
+
+
+def _was_so(was: Interval, now: Interval, limit: float) -> bool:
+    """Whether a percentile beyond its limit was so before: surely, or perhaps and as long as now."""
+    return was.ms > limit and (was.low_ms > limit or now.low_ms <= was.high_ms)
 
 
 def firm(seen: Load, limits: LoadSettings) -> bool:
@@ -167,9 +197,21 @@ def firm(seen: Load, limits: LoadSettings) -> bool:
         untrue
         or seen.same_process is False
         or any(each.wrong or each.hidden for each in seen.stages)
-        or any(too_many_errors(each, limits) for each in judged(seen.stages))
+        or any(
+            too_many_errors(each, limits) and not too_few_to_tell(each, limits)
+            for each in judged(seen.stages)
+        )
         or errors_in_all(seen.climb, limits)
+        or _firm_after_the_peak(seen, limits)
     )
+
+
+def _firm_after_the_peak(seen: Load, limits: LoadSettings) -> bool:
+    """Whether what is wrong for long after the peak is no machine's fault."""
+    settled = seen.settled
+    if settled is None or seen.multiplier <= 1 or not unsettled(seen, limits):
+        return False
+    return too_many_errors(settled, limits) or slow_by_itself(settled, limits) != ""
 
 
 def too_many_errors(stage: Stage, limits: LoadSettings) -> bool:

@@ -22,7 +22,8 @@ def recovered_at(seen: Load, limits: LoadSettings) -> float | None:
     enough = _enough(seen, after)
     for number, each in enumerate(after):
         first, rest = ill[number : number + enough], ill[number + enough :]
-        if len(first) == enough and not any(first) and _is_noise(rest, before):
+        few = not seen.locustfile and _are_few(rest, after[number + enough :])
+        if len(first) == enough and not any(first) and (few or _is_noise(rest, before)):
             return each.at_s
     return None
 
@@ -81,6 +82,18 @@ def _is_noise(rest: Sequence[bool], before: Sequence[bool]) -> bool:
     """Whether what was ill after the recovery was ill before the peak as well, or is a single second."""
     share = max(NOISE, sum(before) / len(before) if before else 0.0)
     return sum(rest) <= math.ceil(share * len(rest)) and _in_a_row(rest) <= max(1, _in_a_row(before))
+
+
+def _are_few(ill: Sequence[bool], seconds: Sequence[Second]) -> bool:
+    """Whether few of a schedule's requests were slow or failed, and in a row no more than a second's.
+
+    A short stall makes both seconds ill that it lies in, and so do two requests where few are due.
+    """
+    bad = [each.slow + each.failed for each in seconds]
+    rows = groupby(zip(ill, bad, strict=True), key=lambda pair: pair[0])
+    most = max((sum(count for _, count in row) for is_ill, row in rows if is_ill), default=0)
+    due = [each.due for each in seconds]
+    return sum(bad) <= FEW * sum(due) and most <= max(due, default=0)
 
 
 def _in_a_row(ill: Sequence[bool]) -> int:

@@ -14,6 +14,7 @@ import pytest
 from pytest_prodready.checks import load as check
 from pytest_prodready.checks import load_truth
 from pytest_prodready.checks.load_headroom import has_headroom
+from pytest_prodready.checks.load_recovery import recovers
 from pytest_prodready.environment.runs import Run
 from pytest_prodready.errors import ServerError
 from pytest_prodready.findings import Verdict
@@ -308,7 +309,7 @@ def test_a_load_that_was_given_up_has_no_verdict() -> None:
         check.requests_succeed(seen, LIMITS),
         check.responses_in_time(seen, LIMITS),
         check.rate_is_reached(seen, LIMITS),
-        check.recovers(seen, LIMITS),
+        recovers(seen, LIMITS),
         has_headroom(seen, LIMITS),
         load_truth.no_write_lost(seen),
         load_truth.answers_are_right(seen),

@@ -8,6 +8,7 @@ import pytest
 
 from pytest_prodready.checks import load as check
 from pytest_prodready.checks.load_headroom import has_headroom
+from pytest_prodready.checks.load_recovery import recovers
 from pytest_prodready.findings import Finding, Verdict
 from pytest_prodready.probes.drill import Ledger
 from pytest_prodready.probes.load import Counter, Kind, Load, Stage
@@ -22,7 +23,7 @@ ALL = (
     check.responses_in_time,
     check.rate_is_reached,
     check.goodput_holds,
-    check.recovers,
+    recovers,
     has_headroom,
 )
 SILENT = Kind("list", "no answer in time", 80)
@@ -63,9 +64,9 @@ MISSED = (
     (check.responses_in_time, load(peak(response=times(50, 250, 400)))),  # ten times that of 1x, and more
     (check.rate_is_reached, load(peak(in_time=2500, busy=300))),
     (check.goodput_holds, load(peak(failed=(replace(SILENT, count=2000),)))),
-    (check.recovers, load(seconds=[second(30 + at, 4, 20, 500, slow=20) for at in range(8)])),
+    (recovers, load(seconds=[second(30 + at, 4, 20, 500, slow=20) for at in range(8)])),
     (
-        check.recovers,
+        recovers,
         load(
             seconds=[
                 second(30 + at, 4, 20, 500 if at < 6 else 10, slow=20 if at < 6 else 0) for at in range(8)
@@ -97,7 +98,7 @@ FEW_USERS = (
     (check.requests_succeed, load(peak(**HELD, failed=(SILENT,), unsent=80), users=20)),
     (check.goodput_holds, load(peak(**HELD, goodput=60.0), users=20)),
     (
-        check.recovers,
+        recovers,
         load(
             stage("1x again", 1, 30, 8, **{**HELD, "busy": 100}),
             seconds=[second(30 + at, 4, 20, 900, slow=20) for at in range(8)],
@@ -114,6 +115,26 @@ def test_too_few_users_are_no_fault_of_the_service(judge: object, seen: Load) ->
     assert finding.verdict is Verdict.INCONCLUSIVE
     assert "requests waited for a user of the generator" in finding.summary
     assert finding.change == "Raise [load] users (now 20)."
+
+
+def test_a_collapse_is_none_of_the_users_below_it() -> None:
+    """At 4x a few requests waited for a user; at the peak none did, and little was answered."""
+    few = stage("4x", 4, 11, 4, busy=10, held_ms=150.0)
+    collapsed = load(few, peak(goodput=20.0), users=20)
+    assert check.goodput_holds(collapsed, LIMITS).verdict is Verdict.FAILED
+    short = peak(**HELD, goodput=60.0)
+    assert check.goodput_holds(load(few, short, users=20), LIMITS).verdict is Verdict.INCONCLUSIVE
+    below = load(stage("4x", 4, 11, 4, goodput=10.0), replace(short, goodput=5.0), users=20)
+    assert check.goodput_holds(below, LIMITS).verdict is Verdict.FAILED  # whatever the peak was
+
+
+def test_headroom_is_not_told_by_too_few_users() -> None:
+    """What was answered is what they could ask for; whichever way it bends."""
+    for seen in (load(peak(**HELD, goodput=60.0), users=20), load(peak(**HELD), users=20)):
+        finding = has_headroom(seen, LIMITS)
+        assert finding.verdict is Verdict.INCONCLUSIVE
+        assert "requests waited for a user of the generator" in finding.summary
+        assert finding.change == "Raise [load] users (now 20)."
 
 
 HOLDS = {"held_ms": 1500.0}, {"service": times(150, 400, 900)}, {"failed": (replace(SILENT, count=800),)}
@@ -139,7 +160,7 @@ BY_ITSELF = (
     (check.rate_is_reached, load(peak(**SLOW, in_time=2500, busy=300))),
     (check.stays_up, load(stage("4x", 4, 11, 4, **SLOW, failed=AWAITED))),
     (
-        check.recovers,
+        recovers,
         load(
             stage("1x again", 1, 30, 8, **SLOW),
             seconds=[second(30 + at, 4, 20, 900, slow=20) for at in range(8)],
@@ -262,14 +283,14 @@ def test_recovery_needs_the_usual_load_twice() -> None:
     """Without the usual load after the peak, recovery can't be told."""
     whole = load()
     seen = replace(whole, stages=whole.stages[:-1])
-    assert check.recovers(seen, LIMITS).verdict is Verdict.INCONCLUSIVE
+    assert recovers(seen, LIMITS).verdict is Verdict.INCONCLUSIVE
 
 
 def test_recovery_forgives_a_few_seconds() -> None:
     """Two seconds of disorder after the peak are within the limit."""
     seconds = [each for each in calm(load().stages) if each.at_s < 30]
     seconds += [second(30 + at, 4, 20, 500 if at < 2 else 10, slow=20 if at < 2 else 0) for at in range(8)]
-    finding = check.recovers(load(seconds=seconds), LIMITS)
+    finding = recovers(load(seconds=seconds), LIMITS)
     assert finding.verdict is Verdict.PASSED
     assert "2 s after the peak" in finding.summary
 
@@ -277,9 +298,9 @@ def test_recovery_forgives_a_few_seconds() -> None:
 def test_recovery_is_seen_in_the_only_second_with_requests() -> None:
     """At one request in some seconds there may be one after the peak: that one has to be well."""
     seconds = [each for each in calm(load().stages) if each.at_s < 30]
-    assert check.recovers(load(seconds=[*seconds, second(30, 4, 1)]), LIMITS).verdict is Verdict.PASSED
+    assert recovers(load(seconds=[*seconds, second(30, 4, 1)]), LIMITS).verdict is Verdict.PASSED
     ill = [*seconds, second(30, 4, 1, failed=1)]
-    assert check.recovers(load(seconds=ill), LIMITS).verdict is Verdict.FAILED
+    assert recovers(load(seconds=ill), LIMITS).verdict is Verdict.FAILED
 
 
 def test_headroom_is_advice_with_figures() -> None:

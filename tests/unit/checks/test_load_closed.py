@@ -8,6 +8,7 @@ import pytest
 
 from pytest_prodready.checks import load as check
 from pytest_prodready.checks import load_truth
+from pytest_prodready.checks.load_recovery import recovers
 from pytest_prodready.findings import Finding, Verdict
 from pytest_prodready.generator.answers import RIGHT
 from pytest_prodready.generator.stream import Sample
@@ -218,15 +219,15 @@ def test_users_who_left_at_once_are_no_slow_recovery() -> None:
     seconds = [each for each in closed().seconds if each.at_s <= 30]
     gone = used("1x again", 1, 30, 8, rate=0.0, possible=1.5)
     seen = closed(gone, seconds=seconds, shortfall="only 0 of 10 users were there in stage 1x again: …")
-    finding = check.recovers(seen, LIMITS)
+    finding = recovers(seen, LIMITS)
     assert finding.verdict is Verdict.INCONCLUSIVE
     assert "only 0 of 10 users" in finding.summary
     held = used("1x again", 1, 30, 8, rate=0.0, held=1.0, possible=10_000.0)
-    assert check.recovers(closed(held, seconds=seconds), LIMITS).verdict is Verdict.FAILED
+    assert recovers(closed(held, seconds=seconds), LIMITS).verdict is Verdict.FAILED
     slow = [
         replace(each, p95_ms=900.0, slow=each.due) if each.at_s >= 30 else each for each in closed().seconds
     ]
-    assert check.recovers(closed(gone, seconds=slow), LIMITS).verdict is Verdict.FAILED
+    assert recovers(closed(gone, seconds=slow), LIMITS).verdict is Verdict.FAILED
 
 
 def test_no_data_is_no_pass() -> None:
