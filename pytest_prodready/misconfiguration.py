@@ -14,11 +14,10 @@ from pydantic import BaseModel, ValidationError
 
 from pytest_prodready.errors import ConfigError
 from pytest_prodready.names import SMALLEST_FILE
+from pytest_prodready.printable import may_be_secret
 from pytest_prodready.settings import Settings
 
 Key = tuple[str | int, ...]
-PLAIN = re.compile(r"[\w./+-]*")  # a number, a word, a path
-SECRETS = ("url", "password", "secret", "token", "key")  # in the name of what may hold one
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,20 +129,7 @@ def _shown(key: Key, value: Any) -> str | None:
     """The value as it may be printed: tables and what could hold a secret are not."""
     if isinstance(value, dict | list) or value is None:
         return None
-    return "(not shown: it may hold a secret)" if _secret(str(key[-1:])) else repr(value)
-
-
-def _secret(name: str) -> bool:
-    return any(word in name.lower() for word in SECRETS)
-
-
-def without_secret(assignment: str) -> str:
-    """An assignment as it may be printed: with its value only where that surely holds no secret."""
-    key, equals, value = assignment.partition("=")
-    # An address of the service is none without a user; the service's variables, commands and tables may be.
-    address = key == "service.url" and re.fullmatch(r"https?://[^\s@?]+", value)
-    hidden = key.startswith("service.env") or _secret(key) or not PLAIN.fullmatch(value)
-    return f"{key}{equals}…" if hidden and not address else assignment
+    return "(not shown: it may hold a secret)" if may_be_secret(str(key[-1:])) else repr(value)
 
 
 def dotted_key(key: Iterable[str | int]) -> str:

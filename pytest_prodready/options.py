@@ -14,7 +14,7 @@ import pytest
 from pytest_prodready import generators
 from pytest_prodready.errors import ConfigError
 from pytest_prodready.generators import ONE, Generators
-from pytest_prodready.misconfiguration import without_secret
+from pytest_prodready.printable import without_secret
 
 SAVING_RULE = "load.no-slower-than-before"  # its test writes the file of --prodready-load-save
 

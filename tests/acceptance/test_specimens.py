@@ -17,6 +17,7 @@ SPECIMENS = all_specimens()
 ALONE = frozenset(
     f"load.{rule}"
     for rule in (
+        "requests-succeed",
         "responses-in-time",
         "rate-is-reached",
         "goodput-holds",

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "pytest_prodready"
 
 # From the bottom up: a module may import what stands before it, and its own layer.
 LAYERS = (
-    ("errors", "names", "stopwatch"),
+    ("errors", "names", "printable", "stopwatch"),
     ("findings",),
     ("rules", "catalogue", "suite"),
     ("settings", "misconfiguration", "idle_keys", "configuration"),

@@ -1,0 +1,22 @@
+"""What of a configuration may be printed: its values may hold secrets."""
+
+from __future__ import annotations
+
+import re
+
+PLAIN = re.compile(r"[\w./+-]*")  # a number, a word, a path
+SECRETS = ("url", "password", "secret", "token", "key")  # in the name of what may hold one
+
+
+def may_be_secret(name: str) -> bool:
+    """Whether what has this name may be a secret, or hold one."""
+    return any(word in name.lower() for word in SECRETS)
+
+
+def without_secret(assignment: str) -> str:
+    """An assignment as it may be printed: with its value only where that surely holds no secret."""
+    key, equals, value = assignment.partition("=")
+    # An address of the service is none without a user; the service's variables, commands and tables may be.
+    address = key == "service.url" and re.fullmatch(r"https?://[^\s@?]+", value)
+    hidden = key.startswith("service.env") or may_be_secret(key) or not PLAIN.fullmatch(value)
+    return f"{key}{equals}…" if hidden and not address else assignment
