@@ -138,6 +138,7 @@ def test_deadline_counts_from_when_it_was_due(run: Run) -> None:
     assert max(late) < 0.5
 
 
+@pytest.mark.alone
 def test_capacity_is_seen_in_what_is_answered(run: Run) -> None:
     """Of 100/s a service that can do 60/s is seen to do 60, in the stage and in each second of it."""
     with service("capped", run) as url:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pytest_prodready.checks.load_compared import no_slower_than_before
 from pytest_prodready.findings import Verdict
 from pytest_prodready.probes.load import USUAL
@@ -10,8 +12,9 @@ from pytest_prodready.probes.load_baseline import as_text, measured, parsed
 from .conftest import Loads
 
 
+@pytest.mark.alone
 def test_stalls_are_slower_than_before(loads: Loads) -> None:
-    """The same service is no slower than itself; half a second in each two is, however busy the machine."""
+    """The same service is no slower than itself; half a second in each two is."""
     well, stalling = loads("well"), loads("stalls")
     limits = well.settings.load
     before = parsed(as_text(measured(well.seen, "loaded")), "before.json")

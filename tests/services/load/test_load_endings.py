@@ -117,6 +117,7 @@ def test_hidden_errors_are_found(loads: Loads) -> None:
     assert "like an error" in finding.summary
 
 
+@pytest.mark.alone
 def test_too_few_users_of_the_generator_fail_nothing(loads: Loads) -> None:
     """Five users get 33/s from a service that takes 150 ms each and would do 100/s: no fault of it."""
     loaded = loads("ponders", users=5, deadline_s=2)
