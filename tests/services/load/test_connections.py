@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import ClassVar
 
 from pytest_prodready.environment.runs import Run
 from pytest_prodready.generator.answers import RIGHT
 from pytest_prodready.generator.plan import Stage
 
+from .conftest import served
 from .test_generator import plan_for, sent
 
 REQUESTS = 20
@@ -51,14 +51,8 @@ class Site(BaseHTTPRequestHandler):
 def site(lasts: int) -> Iterator[tuple[str, type[Site]]]:
     """Such a server, and what came to it."""
     kind = type("ThisSite", (Site,), {"lasts": lasts, "connections": [], "cookies": []})
-    with ThreadingHTTPServer(("127.0.0.1", 0), kind) as server:
-        serving = threading.Thread(target=server.serve_forever)
-        serving.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", kind
-        finally:
-            server.shutdown()
-            serving.join()
+    with served(kind) as url:
+        yield url, kind
 
 
 def test_connection_and_cookie_are_kept(run: Run) -> None:

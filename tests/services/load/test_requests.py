@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import NamedTuple
 
 import pytest
@@ -18,6 +17,7 @@ from pytest_prodready.environment.runs import Run
 from pytest_prodready.generator.answers import RIGHT
 from pytest_prodready.generator.plan import Ask, Stage
 
+from .conftest import served
 from .test_generator import plan_for, sent
 
 PER_S, SECONDS = 400, 1.0
@@ -64,17 +64,8 @@ def site() -> Iterator[tuple[str, list[Seen]]]:
         def log_message(self, *_: object) -> None:
             pass
 
-    class Server(ThreadingHTTPServer):
-        request_queue_size = 50
-
-    with Server(("127.0.0.1", 0), Site) as server:
-        serving = threading.Thread(target=server.serve_forever)
-        serving.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", seen
-        finally:
-            server.shutdown()
-            serving.join()
+    with served(Site) as url:
+        yield url, seen
 
 
 def sent_for(run: Run, *asks: Ask) -> list[Seen]:
