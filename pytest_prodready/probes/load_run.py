@@ -113,14 +113,15 @@ def _once(scene: Scene, workers: Workers | None) -> Load:
         left = watch.left()
     topology = Topology() if workers is None else workers.topology
     rise = risen(before, counters(environment))
-    stages, seconds = run.stages(rise), run.seconds()
+    disturbances = run.disturbances(rise)
+    stages, seconds = run.stages(disturbances), run.seconds()
     self_test = run.digest.least_achieved(SELF_TEST, topology.workers)
     found = Load(
         expected_rps=limits.expected_rps or 0.0,
         multiplier=limits.multiplier,
         stages=stages,
         seconds=seconds,
-        settled=run.settled(rise),
+        settled=run.settled(disturbances),
         generator=generator_of(stages, seconds, run.healths, limits.unnoticed_ms, self_test),
         ended=run.ended,
         ended_in=run.ended_in,
@@ -200,18 +201,19 @@ class _Run:
         if not self._done:
             self._end("the generator was not done when all deadlines had passed", FAILURES)
 
-    def stages(self, rise: Sequence[Counter]) -> tuple[Stage, ...]:
+    def stages(self, disturbances: Sequence[Disturbance]) -> tuple[Stage, ...]:
         """Each stage, with what the machine may have added where all are known that could have waited."""
         seen: Digest | Users = self.digest if self.users is None else self.users
-        return seen.stages(self._disturbances(rise))
+        return seen.stages(disturbances)
 
-    def settled(self, rise: Sequence[Counter]) -> Stage | None:
+    def settled(self, disturbances: Sequence[Disturbance]) -> Stage | None:
         """The usual load after the peak, from when it has to be as before."""
         number = next(n for n, stage in enumerate(self.plan.stages) if stage.name == AGAIN)
-        late = self.digest.since(number, settled_after_s(self.limits)).stages(self._disturbances(rise))
+        late = self.digest.since(number, settled_after_s(self.limits)).stages(disturbances)
         return next(iter(late), None)
 
-    def _disturbances(self, rise: Sequence[Counter]) -> Sequence[Disturbance]:
+    def disturbances(self, rise: Sequence[Counter]) -> Sequence[Disturbance]:
+        """What the machine may have added to any request; empty where not all can be known."""
         sent = zip(self.plan.stages, self.digest.samples, strict=True)
         requests = sum(len(found) for stage, found in sent if stage.name != SELF_TEST)
         known = few_sessions(rise, requests) and not self.elsewhere
