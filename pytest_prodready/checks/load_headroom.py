@@ -5,7 +5,7 @@ from __future__ import annotations
 from pytest_prodready.catalogue import RULES
 from pytest_prodready.checks.load_words import judged, of_either_model, too_few_users, unmeasured
 from pytest_prodready.findings import Finding, Rule
-from pytest_prodready.probes.load import Load
+from pytest_prodready.probes.load import Knee, Load
 from pytest_prodready.probes.load_busy import short_of_users
 from pytest_prodready.probes.load_knee import BEND, TOGETHER, under_way
 from pytest_prodready.probes.load_limits import doubts, short_of
@@ -20,16 +20,21 @@ def has_headroom(seen: Load, limits: LoadSettings) -> Finding:
         return nothing
     limit = f"{limits.headroom:g} times the peak (advice)"
     short = next((each for each in reversed(seen.climb) if short_of_users(each, limits)), None)
-    if seen.knee is None or short:
-        few = rule.inconclusive("too few stages to estimate it from", limit=limit)
-        untold = rule.inconclusive("its limit can't be told", limit=limit)
-        return too_few_users(untold, seen, short) if short else few
-    most, peak = seen.knee.most_per_s, _highest(seen)
-    if most is None:
+    if short:
+        return too_few_users(rule.inconclusive("its limit can't be told", limit=limit), seen, short)
+    if seen.knee is None:
+        return rule.inconclusive("too few stages to estimate it from", limit=limit)
+    if seen.knee.most_per_s is None:
         return _no_sign_of_a_limit(rule, seen, limits, limit)
+    return _by_the_knee(rule, seen, seen.knee, limits, limit)
+
+
+def _by_the_knee(rule: Rule, seen: Load, knee: Knee, limits: LoadSettings, limit: str) -> Finding:
+    """Where the curve bends: how far that is from the peak."""
+    most, peak = knee.most_per_s or 0.0, _highest(seen)
     told = (
         f"about {most:.0f}/s is the most by this machine's figures, {most / peak:.1f} times {peak:g}/s"
-        f" (contention {seen.knee.alpha:.3f}, coherence {seen.knee.beta:.5f}){_processor(seen)}"
+        f" (contention {knee.alpha:.3f}, coherence {knee.beta:.5f}){_processor(seen)}"
     )
     if most >= limits.headroom * peak:
         return judged(rule, seen, wrong="", told=told, limit=limit)

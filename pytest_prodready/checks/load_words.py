@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Concatenate, ParamSpec
 
@@ -35,10 +35,9 @@ def of_either_model(
             return finding
         if finding.verdict is Verdict.PASSED and (less := shortfall(seen)):
             finding = finding.rule.inconclusive(f"nothing wrong, but {less}", limit=finding.limit)
-        asked = tuple(each for each in seen.stages if not too_high(each, seen))
-        if finding.verdict is Verdict.FAILED and asked != seen.stages:
-            within = check(replace(seen, stages=asked), *limits, **more)
-            finding = within if within.verdict is Verdict.FAILED else _beyond(finding, seen)
+        high = [each for each in seen.stages if too_high(each, seen)]
+        again = _without(finding, seen, high, lambda rest: check(rest, *limits, **more))
+        finding = again or _beyond(finding, seen, max(high, key=lambda each: each.rate))
         return replace(finding, summary=f"{finding.summary}; {CLOSED}")
 
     return judge
@@ -53,17 +52,20 @@ def by_enough_users(
     def judge(seen: Load, limits: LoadSettings, /, *more: P.args, **named: P.kwargs) -> Finding:
         finding = check(seen, limits, *more, **named)
         short = [each for each in seen.stages if short_of_users(each, limits)]
-        if finding.verdict is not Verdict.FAILED or not short:
-            return finding
-        rest = tuple(each for each in seen.stages if each not in short)
-        within = check(replace(seen, stages=rest), limits, *more, **named)
-        return (
-            finding
-            if within.verdict is Verdict.FAILED
-            else too_few_users(finding, seen, max(short, key=_busy))
-        )
+        again = _without(finding, seen, short, lambda rest: check(rest, limits, *more, **named))
+        return again or too_few_users(finding, seen, max(short, key=lambda each: each.busy))
 
     return judge
+
+
+def _without(
+    finding: Finding, seen: Load, stages: Sequence[Stage], check: Callable[[Load], Finding]
+) -> Finding | None:
+    """What is left of a failure without some stages; None where only these have failed."""
+    if finding.verdict is not Verdict.FAILED or not stages:
+        return finding
+    within = check(replace(seen, stages=tuple(each for each in seen.stages if each not in stages)))
+    return within if within.verdict is Verdict.FAILED else None
 
 
 def too_few_users(finding: Finding, seen: Load, stage: Stage) -> Finding:
@@ -77,9 +79,8 @@ def too_few_users(finding: Finding, seen: Load, stage: Stage) -> Finding:
     )
 
 
-def _beyond(finding: Finding, seen: Load) -> Finding:
+def _beyond(finding: Finding, seen: Load, stage: Stage) -> Finding:
     """What is wrong at a load that nobody expects."""
-    stage = max((each for each in seen.stages if too_high(each, seen)), key=lambda each: each.rate)
     most = seen.expected_rps * seen.multiplier
     return finding.rule.inconclusive(
         f"{finding.summary}; but {stage.users} users made {stage.rate:g}/s at {stage.name},"
@@ -210,7 +211,3 @@ def _second_try(seen: Load) -> str:
 def percent(share: float) -> str:
     """A limit as it was given: 0.5%, 0.04%."""
     return f"{100 * share:.6g}%"
-
-
-def _busy(stage: Stage) -> int:
-    return stage.busy
