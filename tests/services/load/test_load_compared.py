@@ -11,11 +11,13 @@ from pytest_prodready.probes.load_baseline import as_text, measured, parsed
 
 from .conftest import Loads
 
+PEAK_S = 12  # of which six stall: of four, two can be chance, and the rule says so
+
 
 @pytest.mark.alone
 def test_stalls_are_slower_than_before(loads: Loads) -> None:
     """The same service is no slower than itself; half a second in each two is."""
-    well, stalling = loads("well"), loads("stalls")
+    well, stalling = (loads(how, peak_s=PEAK_S) for how in ("well", "stalls"))
     limits = well.settings.load
     before = parsed(as_text(measured(well.seen, "loaded")), "before.json")
     assert no_slower_than_before(well.seen, limits, before).verdict is Verdict.PASSED
