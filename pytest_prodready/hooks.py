@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pytest_prodready import benchmarks
+from pytest_prodready import benchmarks, gathering
 from pytest_prodready import session as gate
 from pytest_prodready.catalogue import SUITES
 from pytest_prodready.collection import TargetFile, in_target_file, without_twins
@@ -165,11 +165,12 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]:
     """Stop everything, write the reports, and set the exit code."""
     gate.stop_all(session.config)
-    gate.hand_over(session.config)
+    gathering.cut_short(session)
+    gathering.hand_over(session.config)
     try:
         return (yield)
     finally:
-        gate.finish(session)
+        gathering.finish(session)
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> Word | None:
@@ -179,4 +180,4 @@ def pytest_report_teststatus(report: pytest.TestReport) -> Word | None:
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Tell what was found."""
-    gate.summary(terminalreporter)
+    gathering.summary(terminalreporter)

@@ -6,6 +6,8 @@ import re
 
 PLAIN = re.compile(r"[\w./+-]*")  # a number, a word, a path
 SECRETS = ("url", "password", "secret", "token", "key")  # in the name of what may hold one
+_CREDENTIALS = re.compile(r"://[^/@\s]*@")
+_PASSWORD = re.compile(r"(?i)\b(password|passwd|pwd)([\"']?\s*[=:]\s*)[^\s,;)}\]]+")
 
 
 def may_be_secret(name: str) -> bool:
@@ -20,3 +22,8 @@ def without_secret(assignment: str) -> str:
     address = key == "service.url" and re.fullmatch(r"https?://[^\s@?]+", value)
     hidden = key.startswith("service.env") or may_be_secret(key) or not PLAIN.fullmatch(value)
     return f"{key}{equals}…" if hidden and not address else assignment
+
+
+def without_credentials(text: str) -> str:
+    """A text of somebody else's, such as an exception's, without what stands where passwords stand."""
+    return _PASSWORD.sub(r"\1\2…", _CREDENTIALS.sub("://…@", text))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
@@ -35,13 +35,13 @@ class Record:
         return cls(target_folder / ".prodready" / "runs" / run_id)
 
     def durations_before(self) -> dict[str, float]:
-        """How many seconds each test took in the newest earlier run that knows it, by node id."""
+        """How many seconds of its own each test took in the newest earlier run that knows it, by node id."""
         found: dict[str, float] = {}
         for report in sorted(self.folder.parent.glob("*/report.json")):
             if report.parent != self.folder:
                 with suppress(OSError, ValueError, KeyError):
                     findings = json.loads(report.read_text())["findings"]
-                    found |= {each["nodeid"]: each["duration_s"] for each in findings}
+                    found |= {each["nodeid"]: _own_seconds(each) for each in findings}
         return found
 
     def write_measurement(self, name: str, measurement: Any, redact: Redact = str) -> Any:
@@ -142,3 +142,8 @@ def as_data(measurement: Any) -> Any:
 def returned_type(probe: Any) -> Any:
     """The type that a probe declares to return."""
     return get_type_hints(probe)["return"]
+
+
+def _own_seconds(finding: Mapping[str, Any]) -> float:
+    """Without the wait for another worker, which one worker alone doesn't have."""
+    return float(finding["duration_s"]) - float(finding.get("time", {}).get("queued_s", 0))

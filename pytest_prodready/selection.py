@@ -11,7 +11,13 @@ import pytest
 from _pytest.mark.expression import Expression  # pytest's own reading of -m; it has no public name
 
 from pytest_prodready.catalogue import SUITES
-from pytest_prodready.names import BENCHMARK_MARK, FILE_NAME, FIXTURE_PREFIX, SETTINGS_FIXTURE
+from pytest_prodready.names import (
+    BENCHMARK_MARK,
+    FILE_NAME,
+    FIXTURE_PREFIX,
+    SETTINGS_FIXTURE,
+    SMALLEST_FILE,
+)
 from pytest_prodready.suite import rule_of
 
 BENCHMARKS = "benchmark"  # as a suite is named in a node id
@@ -115,3 +121,21 @@ def starts_servers(item: pytest.Item) -> bool:
     names = getattr(item, "fixturenames", ())
     uses = any(name.startswith(FIXTURE_PREFIX) and name != SETTINGS_FIXTURE for name in names)
     return uses and rule_of(item) is None
+
+
+def distributed(config: pytest.Config) -> bool:
+    """Whether several workers share the tests (pytest-xdist)."""
+    return bool(getattr(config.option, "dist", "no") != "no" or getattr(config.option, "tx", None))
+
+
+def nothing_found(config: pytest.Config) -> str:
+    """What to say when readiness was asked for and there is nothing to check."""
+    lines = [
+        f"-m {config.option.markexpr}: there is nothing to check",
+        f"  looked for: {FILE_NAME} in the rootdir {config.rootpath} and below what was named",
+        *(f"  tried: {path}" for path in named_paths(config)),
+        f"  do: write {config.rootpath / FILE_NAME}; the smallest useful file is:",
+        "",
+        *SMALLEST_FILE.splitlines(),
+    ]
+    return "\n".join(lines)

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import threading
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import pytest
 
 from pytest_prodready import benchmarks
-from pytest_prodready.conclusion import PROPERTY, in_kinds
 from pytest_prodready.configuration import load
 from pytest_prodready.environment import placeholders
 from pytest_prodready.environment.recipe import check_command
@@ -23,15 +19,23 @@ from pytest_prodready.errors import ConfigError, ProdreadyError
 from pytest_prodready.findings import Finding, Rule
 from pytest_prodready.fixtures import load_file
 from pytest_prodready.fixtures.session import TARGETS, Targets
-from pytest_prodready.names import BENCHMARK_MARK, FILE_NAME, SMALLEST_FILE
+from pytest_prodready.gathering import Gatherer, XdistHooks
+from pytest_prodready.names import BENCHMARK_MARK, FILE_NAME
 from pytest_prodready.options import SAVING_RULE, Options, read_options
 from pytest_prodready.probes.load_locustfile import check_locustfile
 from pytest_prodready.records import Record, new_run_id
-from pytest_prodready.reports import collect, files, terminal
+from pytest_prodready.reports import terminal
 from pytest_prodready.reports.status import StatusLine
-from pytest_prodready.selection import asked_for, benchmarks_wanted, named_paths, named_targets
+from pytest_prodready.selection import (
+    asked_for,
+    benchmarks_wanted,
+    distributed,
+    named_paths,
+    named_targets,
+    nothing_found,
+)
 from pytest_prodready.settings import Settings
-from pytest_prodready.stopwatch import Lap
+from pytest_prodready.state import SESSION, Session
 from pytest_prodready.suite import rule_of
 from pytest_prodready.target import EnvironmentBroken, Target, Unmeasured
 from pytest_prodready.verdicts import bypassed, lacking
@@ -40,24 +44,6 @@ MISCONFIGURED = 4
 KNOWN_ENOUGH = 0.8  # of the rules, for a forecast
 STARTING_S = 5.0
 NOT_STARTED = "the environment could not be started; the reason is said below"
-
-
-@dataclass
-class Session:
-    """What the hooks share."""
-
-    config: pytest.Config
-    run: str
-    status: StatusLine
-    options: Options | None = None
-    counted: int = 0
-    errors: list[str] = field(default_factory=list)  # each makes the run misconfigured
-    findings: collect.Findings = field(default_factory=collect.Findings)
-    lap: Lap = field(default_factory=Lap)
-    previous_sigterm: Any = None
-
-
-SESSION = pytest.StashKey[Session]()
 
 
 def configure(config: pytest.Config) -> None:
@@ -171,13 +157,13 @@ def count(session: pytest.Session) -> None:
     state = session.config.stash[SESSION]
     marks = ("readiness", BENCHMARK_MARK)
     state.counted = sum(any(item.get_closest_marker(mark) for mark in marks) for item in session.items)
+    targets = session.config.stash[TARGETS]
+    for item in session.items:
+        if rule_of(item) is not None and (path := targets.file_for(item.path)) is not None:
+            state.chosen.setdefault(path, set()).add(item.nodeid)
     if not asked_for(session.config.option.markexpr) or state.counted or session.testsfailed:
         return
-    if (
-        session.config.option.keyword
-        or hasattr(session.config, "workerinput")
-        or _distributed(session.config)
-    ):
+    if session.config.option.keyword or hasattr(session.config, "workerinput") or distributed(session.config):
         return
     if session.config.getoption("lf", False):
         return
@@ -196,23 +182,6 @@ def expectation(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
         return []
     state.status.expect(sum(seconds) + STARTING_S)
     return [f"prodready: these {len(rules)} rules took {sum(seconds):.0f} s when they were last run"]
-
-
-def _distributed(config: pytest.Config) -> bool:
-    return bool(getattr(config.option, "dist", "no") != "no" or getattr(config.option, "tx", None))
-
-
-def nothing_found(config: pytest.Config) -> str:
-    """What to say when readiness was asked for and there is nothing to check."""
-    lines = [
-        f"-m {config.option.markexpr}: there is nothing to check",
-        f"  looked for: {FILE_NAME} in the rootdir {config.rootpath} and below what was named",
-        *(f"  tried: {path}" for path in named_paths(config)),
-        f"  do: write {config.rootpath / FILE_NAME}; the smallest useful file is:",
-        "",
-        *SMALLEST_FILE.splitlines(),
-    ]
-    return "\n".join(lines)
 
 
 def target(item: pytest.Item) -> Target:
@@ -286,87 +255,10 @@ def leave(item: pytest.Item, nextitem: pytest.Item | None) -> None:
             known.stop()
 
 
-class Gatherer:
-    """Gathers findings from the reports of tests, which also come from other processes."""
-
-    def __init__(self, state: Session) -> None:
-        self._state = state
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep the finding that a report carries; make room for pytest's own line."""
-        self._state.status.clear()
-        if report.when != "call":
-            return
-        for name, value in report.user_properties:
-            if name == PROPERTY:
-                self._state.findings.add(str(value))
-
-    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """What can't be collected isn't checked; workers go on without it, and say so each by itself."""
-        if report.failed and asked_for(self._state.config.option.markexpr):
-            text = f"{report.nodeid} can't be collected: {_reason(report.longreprtext)}"
-            self._state.errors += [text] if text not in self._state.errors else []
-
-    def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Let the status follow the running test."""
-        self._state.status.follow(nodeid)
-
-
 def stop_all(config: pytest.Config) -> None:
     """Stop every environment of this process."""
     for known in config.stash[TARGETS].all():
         known.stop()
-
-
-def worker_ended(config: pytest.Config, output: dict[str, Any]) -> None:
-    """Take over a worker's count and errors."""
-    state = config.stash[SESSION]
-    state.counted += output.get("prodready_counted", 0)
-    state.errors += [text for text in output.get("prodready_errors", ()) if text not in state.errors]
-    if "prodready_spent" in output:
-        state.findings.add_process(output["prodready_spent"])
-
-
-def hand_over(config: pytest.Config) -> None:
-    """In a worker: give its state to the controller, before xdist sends what it sends at the end."""
-    output = getattr(config, "workeroutput", None)
-    if output is not None:
-        output["prodready_counted"] = config.stash[SESSION].counted
-        output["prodready_errors"] = config.stash[SESSION].errors
-        output["prodready_spent"] = _spent(config.stash[SESSION])
-
-
-def _spent(state: Session) -> dict[str, float]:
-    return {"work_s": state.lap.seconds, **in_kinds(state.lap)}
-
-
-def finish(session: pytest.Session) -> None:
-    """In the controller: write the reports and set the exit code."""
-    config = session.config
-    state = config.stash[SESSION]
-    if hasattr(config, "workerinput"):
-        return
-    if _distributed(config) and asked_for(config.option.markexpr) and not state.counted and not state.errors:
-        state.errors.append(nothing_found(config))
-    if state.errors:
-        session.exitstatus = MISCONFIGURED
-    state.status.clear()
-    if not state.findings.processes:
-        state.findings.add_process(_spent(state))
-    for report in state.findings.by_target():
-        files.write(report, state.run, state.errors)
-
-
-def summary(terminalreporter: Any) -> None:
-    """Print the table of rules, the details of what isn't passed, and the verdict."""
-    state = terminalreporter.config.stash[SESSION]
-    terminal.summary(terminalreporter, state.findings.by_target(), state.run, state.errors)
-    for known in terminalreporter.config.stash[TARGETS].all():
-        if known.kept:
-            terminalreporter.write_line(f"prodready: {known.name} is still running, until the next run:")
-            for line in known.kept:
-                terminalreporter.write_line(f"  {line}")
 
 
 def _end_cleanly_on_sigterm(state: Session) -> None:
@@ -378,24 +270,3 @@ def _end_cleanly_on_sigterm(state: Session) -> None:
         raise KeyboardInterrupt("SIGTERM")
 
     state.previous_sigterm = signal.signal(signal.SIGTERM, interrupt)
-
-
-def _reason(text: str) -> str:
-    """Why something can't be collected: the first line of the exception, without passwords in URLs."""
-    lines = text.strip().splitlines()
-    told = next(
-        (each[1:].strip() for each in lines if each.startswith("E ")), lines[-1].strip() if lines else ""
-    )
-    return re.sub(r"://[^/@\s]*@", "://…@", told)
-
-
-class XdistHooks:
-    """Hooks that exist only where xdist is installed."""
-
-    def pytest_configure_node(self, node: Any) -> None:
-        """Give each worker the run's id, so that all write into one folder."""
-        node.workerinput["prodready_run"] = node.config.stash[SESSION].run
-
-    def pytest_testnodedown(self, node: Any, error: object | None) -> None:
-        """Take over what a worker counted and what went wrong there."""
-        worker_ended(node.config, getattr(node, "workeroutput", {}))

@@ -17,6 +17,7 @@ from pytest_prodready.environment.select import Choice, image_names
 from pytest_prodready.errors import ProdreadyError
 from pytest_prodready.findings import Capability
 from pytest_prodready.options import Options
+from pytest_prodready.printable import without_credentials
 from pytest_prodready.probes.traffic import Traffic
 from pytest_prodready.records import Record, as_data, returned_type
 from pytest_prodready.settings import Settings
@@ -24,6 +25,8 @@ from pytest_prodready.stopwatch import CLEARING, MEASURING, STARTING, spent
 from pytest_prodready.workers import StillMeasuring, alone, has_workers, in_turn, own_folder
 
 Progress = Callable[[str], None]
+UNSTARTED = "the environment could not be started, for a reason that the gate doesn't know"
+START_ERROR = "start.error.txt"
 
 
 class Unmeasured(Exception):
@@ -100,6 +103,9 @@ class Target:
             except ProdreadyError as error:
                 self.broken = error
                 raise EnvironmentBroken(error) from None
+            except Exception as failure:
+                self.broken = ProdreadyError(UNSTARTED, value=self.traced(START_ERROR, failure))
+                raise EnvironmentBroken(self.broken) from None
         return self._environment
 
     @spent(STARTING)
@@ -249,8 +255,8 @@ class Target:
         return {name: as_data(self._measurements[name]) for name in names if name in self._measurements}
 
     def redacted(self, text: str) -> str:
-        """The text without any password of this environment."""
-        return text if self._environment is None else self._environment.redact(text)
+        """The text without this environment's passwords; before its start, without what looks like one."""
+        return without_credentials(text) if self._environment is None else self._environment.redact(text)
 
     def shown(self, path: Path) -> str:
         """A path as the user would type it."""

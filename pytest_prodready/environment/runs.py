@@ -143,7 +143,7 @@ def sweep() -> tuple[Swept, ...]:
             if not _has_owner(folder):
                 processes, containers = end(folder), _sweep_engine(folder)
                 if containers is None:
-                    continue  # its engine doesn't answer now; the next sweep tries again
+                    continue  # the next sweep that can ask its engine tries again
                 _remove(folder)
                 swept.append(Swept(folder.name, processes, containers))
     return tuple(swept)
@@ -217,13 +217,16 @@ def _has_owner(folder: Path) -> bool:
 
 
 def _sweep_engine(folder: Path) -> int | None:
-    """Remove the containers of a dead run; None when their engine doesn't answer."""
+    """Remove the containers of a dead run; None when their engine can't be asked now."""
     record = folder / ENGINE_RECORD
     if not record.exists():
         return 0
-    from pytest_prodready.environment.containers.leftovers import (  # noqa: PLC0415 (an extra)
-        sweep as sweep_engine,
-    )
+    try:
+        from pytest_prodready.environment.containers.leftovers import (  # noqa: PLC0415 (an extra)
+            sweep as sweep_engine,
+        )
+    except ImportError:
+        return None  # it was made by another installation, one with the extra
 
     return sweep_engine(record, folder.name)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_prodready.catalogue import RULES
+from pytest_prodready.findings import Verdict
 from pytest_prodready.reports.spent import Seconds, TimeSpent
 
 Payload = Mapping[str, Any]
@@ -48,6 +49,11 @@ class TargetReport:
     def ready(self) -> bool:
         """Whether nothing that was found fails the run."""
         return not any(each["fails"] for each in self.findings)
+
+    @property
+    def checked(self) -> bool:
+        """Whether any rule was tried to the end; one that failed but only advises counts."""
+        return any(each["verdict"] in (Verdict.PASSED, Verdict.FAILED) for each in self.findings)
 
     def counts(self, suite: str | None = None) -> Counter[str]:
         """How many rules have each verdict, of one suite or of all."""

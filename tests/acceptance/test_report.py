@@ -125,9 +125,9 @@ def test_softened_verdicts(tmp_path: Path) -> None:
     """Unverified musts fail the run, unless it is told to skip them."""
     small_target(tmp_path)
     unverified = "prodready.toml::pool::test_bounded"
-    assert run_gate(tmp_path, unverified).code == 1
-    assert run_gate(tmp_path, "--prodready-unverified=skip", unverified).code == 0
-    assert run_gate(tmp_path, unverified, variables={"PRODREADY_UNVERIFIED": "skip"}).code == 0
+    assert run_gate(tmp_path, unverified, LIVENESS).code == 1
+    assert run_gate(tmp_path, "--prodready-unverified=skip", unverified, LIVENESS).code == 0
+    assert run_gate(tmp_path, unverified, LIVENESS, variables={"PRODREADY_UNVERIFIED": "skip"}).code == 0
 
 
 def test_junit_carries_the_finding(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ LAYERS = (
     ("reports",),
     ("selection", "collection"),
     ("benchmarks",),
+    ("state", "gathering"),
     ("session",),
     ("hooks",),
     ("plugin",),

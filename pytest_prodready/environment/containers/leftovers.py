@@ -38,8 +38,11 @@ def note_engine(record: Path) -> None:
 
 def sweep(record: Path, run: str) -> int | None:
     """Remove what a dead run left on the engine that it wrote down; None when the engine doesn't answer."""
-    with suppress(docker.errors.DockerException, requests.RequestException, OSError, ValueError):
+    try:
         noted: dict[str, str] = json.loads(record.read_text())
+    except ValueError:
+        return 0  # it died while it wrote this, and nothing is made before
+    with suppress(docker.errors.DockerException, requests.RequestException, OSError, ValueError):
         elsewhere = {**{k: v for k, v in os.environ.items() if k not in ENGINE_VARIABLES}, **noted}
         api = docker.from_env(environment=elsewhere, timeout=ASKED_WITHIN_S)
         try:

@@ -112,6 +112,31 @@ def test_what_is_kept(tmp_path: Path) -> None:
         assert eventually(lambda: all(is_free(port) for port in ports))
 
 
+def test_a_record_of_the_engine_that_was_cut_off(run: Run) -> None:
+    """A run that died while it noted its engine has made nothing there: its folder goes at the next sweep."""
+    dead = Run.open()
+    (dead.folder / runs.ENGINE_RECORD).touch()
+    dead.abandon()
+    sweep()
+    assert not dead.folder.exists()
+    assert run.folder.is_dir()
+
+
+def test_containers_of_another_installation() -> None:
+    """Without the package for containers those of a dead run wait for whoever has it, and nothing fails."""
+    without = "import sys; sys.modules['docker'] = None; "
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="pr-") as own:
+        Path(own).chmod(0o755)
+        variables = {**os.environ, "TMPDIR": own}
+        script = "from pytest_prodready.environment.runs import *; run = Run.open(); print(run.folder); "
+        script += "(run.folder / ENGINE_RECORD).write_text('{}'); run.abandon()"
+        made = subprocess.run(
+            [sys.executable, "-c", script], env=variables, check=True, capture_output=True, text=True
+        )
+        subprocess.run([sys.executable, "-c", without + SWEEP], env=variables, check=True)
+        assert Path(made.stdout.strip()).is_dir()
+
+
 def test_the_living_are_left_alone(run: Run) -> None:
     """A sweep, and many at once, touch no run whose owner lives."""
     process = run.spawn(["sleep", "600"], env={}, cwd=run.folder, log=run.folder / "sleep.log")
