@@ -92,7 +92,7 @@ def finish(session: pytest.Session) -> None:
     state = config.stash[SESSION]
     if hasattr(config, "workerinput"):
         return
-    if distributed(config) and asked_for(config.option.markexpr) and not state.counted and not state.errors:
+    if _found_nothing(state):
         state.errors.append(nothing_found(config))
     state.status.clear()
     if not state.findings.processes:
@@ -104,6 +104,12 @@ def finish(session: pytest.Session) -> None:
         session.exitstatus = MISCONFIGURED
     elif told and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _found_nothing(state: Session) -> bool:
+    """Whether no worker found anything; of one that was interrupted nobody knows what it had found."""
+    asked = distributed(state.config) and asked_for(state.config.option.markexpr)
+    return asked and not (state.counted or state.errors or state.interrupted)
 
 
 def summary(terminalreporter: Any) -> None:

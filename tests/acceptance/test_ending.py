@@ -74,15 +74,20 @@ def clean(folder: Path, base: Path) -> None:
     assert not runs_in(base)
 
 
+@pytest.mark.parametrize("chosen", [(SLOW,), ("-n", "2", "-m", "health")], ids=["alone", "workers"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
-def test_signal_ends_everything(number: signal.Signals, tmp_path: Path, base: Path) -> None:
+def test_signal_ends_everything(
+    number: signal.Signals, chosen: tuple[str, ...], tmp_path: Path, base: Path
+) -> None:
     """A run that is told to end takes its servers and its service with it."""
     EXAMPLE.build(tmp_path)
-    run = started(tmp_path, base, SLOW)
+    run = started(tmp_path, base, *chosen)
     wait_for(lambda: any((path / "service.log").exists() for path in runs_in(base)))
     run.send_signal(number)
     output, _ = run.communicate(timeout=WITHIN_S)
     assert run.returncode == 2, output
+    assert "the run was interrupted" in output
+    assert " READY" not in output.replace("NOT READY", "")
     clean(tmp_path, base)
 
 
