@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import socket
 import ssl
 import struct
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -93,8 +95,12 @@ def asyncpg_with(choose: Callable[[Path], ssl.SSLContext | str | None]) -> Clien
                 timeout=5,
             )
 
-        with pytest.raises((OSError, asyncpg.PostgresError, asyncpg.InternalClientError)):
-            asyncio.run(attempt())
+        with warnings.catch_warnings():
+            # asyncpg may leave the transport of a failed attempt to the garbage collector.
+            warnings.simplefilter("ignore", ResourceWarning)
+            with pytest.raises((OSError, asyncpg.PostgresError, asyncpg.InternalClientError)):
+                asyncio.run(attempt())
+            gc.collect()
 
     return connect
 
