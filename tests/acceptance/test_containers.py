@@ -84,7 +84,8 @@ def test_keep_leaves_containers_reachable(tmp_path: Path, base: Path, variables:
     url = re.search(r"postgres: (\S+)", path.read_text())[1]  # type: ignore[index]
     with psycopg.connect(url, connect_timeout=5) as connection:
         assert connection.execute("select count(*) from jobs").fetchone()
-    assert on_containers(tmp_path, here, ids["health.readiness-answers"]).code == 0
+    later = on_containers(tmp_path, here, ids["health.readiness-answers"])
+    assert later.code == 0, later.output
     assert not path.parent.exists()
     api = docker.from_env()
     try:

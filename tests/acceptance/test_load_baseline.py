@@ -11,7 +11,7 @@ from tests.specimens import Specimen
 
 FILE = "prodready.load.json"
 SAVE, COMPARE = f"--prodready-load-save={FILE}", f"--prodready-load-compare={FILE}"
-RULE = "load.no-slower-than-before"
+RULE, CHECKED = "load.no-slower-than-before", "load.stays-up"
 QUICK = {f"load.{name}_s": 1 for name in ("self_test", "warm_up", "step", "again")} | {
     "load.usual_s": 2,
     "load.peak_s": 2,
@@ -36,7 +36,7 @@ def test_a_run_is_kept_and_held_against(tmp_path: Path) -> None:
     (recorded,) = (tmp_path / ".prodready" / "runs").iterdir()
     _without_others(recorded)
     judge = f"--prodready-judge={recorded}"
-    saved = loaded(tmp_path, judge, SAVE)
+    saved = loaded(tmp_path, judge, SAVE, node_ids()[CHECKED])  # a run that checks nothing is no success
     assert (saved.code, saved.verdicts[RULE]) == (0, "unverified"), saved.output
     written: dict[str, Any] = json.loads((tmp_path / FILE).read_text())
     assert [each["stage"] for each in written["stages"]] == ["self-test", "warm-up", "1x", "2x", "1x again"]

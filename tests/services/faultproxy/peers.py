@@ -210,10 +210,12 @@ def has_ipv6() -> bool:
 
 
 def is_refused(listen: str) -> bool:
-    """Whether clients are refused."""
+    """Whether clients are refused; one that is reset still came as far as the queue of one that closes."""
     try:
         with connected(listen):
             return False
+    except ConnectionResetError:
+        return False
     except ConnectionRefusedError:
         return True
 
