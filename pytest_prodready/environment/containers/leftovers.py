@@ -16,6 +16,7 @@ import requests
 from docker.models.containers import Container
 
 from pytest_prodready.environment.containers.failures import explained
+from pytest_prodready.errors import ServerError
 
 LABEL = "pytest-prodready.run"
 BASE_LABEL = "pytest-prodready.base"
@@ -37,12 +38,11 @@ def note_engine(record: Path) -> None:
 
 
 def sweep(record: Path, run: str) -> int | None:
-    """Remove what a dead run left on the engine that it wrote down; None when the engine doesn't answer."""
-    try:
-        noted: dict[str, str] = json.loads(record.read_text())
-    except ValueError:
-        return 0  # it died while it wrote this, and nothing is made before
-    with suppress(docker.errors.DockerException, requests.RequestException, OSError, ValueError):
+    """Remove what a dead run left on the engine that it wrote down; None when not all of it could be."""
+    with suppress(docker.errors.DockerException, requests.RequestException, OSError, ServerError):
+        noted = _noted(record)
+        if noted is None:
+            return 0
         elsewhere = {**{k: v for k, v in os.environ.items() if k not in ENGINE_VARIABLES}, **noted}
         api = docker.from_env(environment=elsewhere, timeout=ASKED_WITHIN_S)
         try:
@@ -50,6 +50,15 @@ def sweep(record: Path, run: str) -> int | None:
         finally:
             api.close()
     return None
+
+
+def _noted(record: Path) -> dict[str, str] | None:
+    """Which engine a run has used; None of one that died as it wrote this down, before it made anything."""
+    try:
+        noted: dict[str, str] = json.loads(record.read_text())
+    except ValueError:
+        return None
+    return noted
 
 
 def remove(api: docker.DockerClient, run: str) -> int:
@@ -86,12 +95,19 @@ def _remove(container: Container) -> None:
 
 
 def sweep_base(api: docker.DockerClient, base: Path) -> int:
-    """Remove what nobody else will: of runs below this folder that are gone, or whose container has ended."""
+    """Remove what nobody else will: of runs below this folder that are gone, or whose container has ended.
+
+    What the engine doesn't remove now is left to the next sweep: it hinders no run.
+    """
     here = _base(base)
     with explained("Looking for containers of dead runs"):
         made = _labels_of_all(api)
         dead = {each[LABEL] for each in made if _is_dead(api, each, here, base)}
-    return sum(remove(api, run) for run in sorted(dead))
+    removed = 0
+    for run in sorted(dead):
+        with suppress(ServerError):
+            removed += remove(api, run)
+    return removed
 
 
 def _labels_of_all(api: docker.DockerClient) -> list[dict[str, str]]:

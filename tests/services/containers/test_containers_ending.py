@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import docker
 import pytest
 from docker.errors import NotFound
 
-from pytest_prodready.environment.containers.leftovers import BASE_LABEL, LABEL, OWNER_LABEL, sweep_base
+from pytest_prodready.environment.containers import leftovers
+from pytest_prodready.environment.containers.leftovers import (
+    BASE_LABEL,
+    LABEL,
+    OWNER_LABEL,
+    labels,
+    note_engine,
+    sweep_base,
+)
 from pytest_prodready.environment.runs import base_folder, sweep
+from pytest_prodready.errors import ServerError
 from tests.images.build import Images
 
 from .conftest import Child, Start, eventually, left_of
@@ -39,7 +49,8 @@ def test_the_next_run_removes_what_a_killed_one_left(
     start()
     live = living_runs()
     found = api.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True)
-    assert {str(one.labels[LABEL]) for one in found} <= live | living_runs()  # others come and go meanwhile
+    ours = [one.labels for one in found if one.labels[BASE_LABEL].endswith(f":{base_folder()}")]
+    assert {str(each[LABEL]) for each in ours} <= live | living_runs()  # others come and go meanwhile
 
 
 def test_a_killed_run_leaves_nothing(child: MakeChild, api: docker.DockerClient) -> None:
@@ -80,6 +91,25 @@ def test_orphans_of_other_containers_are_swept(named: Images, api: docker.Docker
     sweep_base(api, base_folder())
     with pytest.raises(NotFound):
         api.containers.get(made.id)
+
+
+def test_what_the_engine_does_not_remove_now(
+    named: Images, api: docker.DockerClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a dead run left hinders no later one: the next sweep tries again."""
+    gone = api.containers.create(named.redis, labels=labels("g0ne", tmp_path, None))
+
+    def refused(*_: object) -> int:
+        raise ServerError("Removing the containers of a run failed.")
+
+    note_engine(tmp_path / "engine.json")
+    with monkeypatch.context() as patched:
+        patched.setattr(leftovers, "remove", refused)
+        assert leftovers.sweep(tmp_path / "engine.json", "g0ne") is None
+        assert sweep_base(api, tmp_path) == 0
+    assert sweep_base(api, tmp_path) == 1
+    with pytest.raises(NotFound):
+        gone.reload()
 
 
 def test_strangers_are_left_alone(named: Images, api: docker.DockerClient) -> None:
