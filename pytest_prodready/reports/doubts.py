@@ -8,7 +8,7 @@ from pathlib import Path
 from pytest_prodready.reports.collect import TargetReport
 
 NAMED = 3
-NEVER = "the run ended before, or something other than [bypass] skips"
+NEVER = "the run ended before, or a mark or a hook other than [bypass] skipped"
 Chosen = Mapping[Path, Collection[str]]  # node ids of the rules to try, by target
 
 
@@ -29,9 +29,15 @@ def _untried(path: Path, ids: Collection[str], report: TargetReport | None) -> s
     if not left:
         return ""
     if not tried:
-        return f"none of the {len(ids)} rules of {path.name} was tried"
-    were = "was" if len(left) == 1 else "were"
-    return f"{len(left)} of {len(ids)} rules of {path.name} {were} not tried: {NEVER}"
+        return f"none of the {len(ids)} rules of {_shown(path)} was tried"
+    were, them = ("was", "it") if len(left) == 1 else ("were", "them")
+    return f"{len(left)} of {len(ids)} rules of {_shown(path)} {were} not tried: {NEVER} {them}"
+
+
+def _shown(path: Path) -> Path:
+    """As the user would type it: several targets may be tried in one run."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _unchecked(report: TargetReport) -> str:

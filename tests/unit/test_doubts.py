@@ -22,9 +22,11 @@ def test_a_whole_run(verdict: str) -> None:
 def test_rules_that_are_missed() -> None:
     """Each rule that was chosen must have a finding."""
     told = doubts([report()], {PATH: [ID, "a", "b"]}, [], interrupted=False)
-    assert [text.partition(":")[0] for text in told] == ["2 of 3 rules of prodready.toml were not tried"]
+    assert [text.partition(":")[0] for text in told] == [
+        "2 of 3 rules of /shop/prodready.toml were not tried"
+    ]
     assert doubts([], {PATH: [ID, "a"]}, [], interrupted=False) == [
-        "none of the 2 rules of prodready.toml was tried"
+        "none of the 2 rules of /shop/prodready.toml was tried"
     ]
 
 
