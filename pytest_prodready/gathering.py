@@ -40,9 +40,7 @@ class Gatherer:
         if report.when == "call" and found:
             self._state.findings.add(found[0])
         elif report.failed and "readiness" in report.keywords:
-            self._state.failures.append(
-                f"{report.nodeid}: {FAILED[str(report.when)]}; its traceback is above"
-            )
+            self._state.failures.append(f"{report.nodeid}: {FAILED[str(report.when)]}; pytest tells how")
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """What can't be collected isn't checked; workers go on without it, and say so each by itself."""

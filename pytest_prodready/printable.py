@@ -1,8 +1,9 @@
-"""What of a configuration may be printed: its values may hold secrets."""
+"""How what isn't ours is printed: configuration and errors without secrets, paths as they are typed."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 PLAIN = re.compile(r"[\w./+-]*")  # a number, a word, a path
 SECRETS = ("url", "password", "secret", "token", "key")  # in the name of what may hold one
@@ -27,3 +28,9 @@ def without_secret(assignment: str) -> str:
 def without_credentials(text: str) -> str:
     """A text of somebody else's, such as an exception's, without what stands where passwords stand."""
     return _PASSWORD.sub(r"\1\2…", _CREDENTIALS.sub("://…@", text))
+
+
+def shown(path: Path) -> str:
+    """A path as the user would type it."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

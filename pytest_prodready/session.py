@@ -40,7 +40,6 @@ from pytest_prodready.suite import rule_of
 from pytest_prodready.target import EnvironmentBroken, Target, Unmeasured
 from pytest_prodready.verdicts import bypassed, lacking
 
-MISCONFIGURED = 4
 KNOWN_ENOUGH = 0.8  # of the rules, for a forecast
 STARTING_S = 5.0
 NOT_STARTED = "the environment could not be started; the reason is said below"

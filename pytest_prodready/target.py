@@ -17,7 +17,7 @@ from pytest_prodready.environment.select import Choice, image_names
 from pytest_prodready.errors import ProdreadyError
 from pytest_prodready.findings import Capability
 from pytest_prodready.options import Options
-from pytest_prodready.printable import without_credentials
+from pytest_prodready.printable import shown, without_credentials
 from pytest_prodready.probes.traffic import Traffic
 from pytest_prodready.records import Record, as_data, returned_type
 from pytest_prodready.settings import Settings
@@ -233,7 +233,7 @@ class Target:
             reason = f"{type(failure).__name__}: {reason}"
         elif failure.source is not None:
             where = f"from {self.redacted(failure.source)}; "
-        return f"{reason} ({where}all of it: {self.shown(path)})"
+        return f"{reason} ({where}all of it: {shown(path)})"
 
     def _read_back(self, name: str, probe: Callable[..., Any]) -> Any:
         try:
@@ -257,13 +257,6 @@ class Target:
     def redacted(self, text: str) -> str:
         """The text without this environment's passwords; before its start, without what looks like one."""
         return without_credentials(text) if self._environment is None else self._environment.redact(text)
-
-    def shown(self, path: Path) -> str:
-        """A path as the user would type it."""
-        try:
-            return str(path.relative_to(Path.cwd()))
-        except ValueError:
-            return str(path)
 
     @spent(CLEARING)
     def stop(self) -> None:

@@ -31,7 +31,8 @@ def has_headroom(seen: Load, limits: LoadSettings) -> Finding:
 
 def _by_the_knee(rule: Rule, seen: Load, knee: Knee, limits: LoadSettings, limit: str) -> Finding:
     """Where the curve bends: how far that is from the peak."""
-    most, peak = knee.most_per_s or 0.0, _highest(seen)
+    assert knee.most_per_s is not None
+    most, peak = knee.most_per_s, _highest(seen)
     told = (
         f"about {most:.0f}/s is the most by this machine's figures, {most / peak:.1f} times {peak:g}/s"
         f" (contention {knee.alpha:.3f}, coherence {knee.beta:.5f}){_processor(seen)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from pytest_prodready.printable import shown
 from pytest_prodready.reports.collect import TargetReport
 
 NAMED = 3
@@ -29,15 +30,9 @@ def _untried(path: Path, ids: Collection[str], report: TargetReport | None) -> s
     if not left:
         return ""
     if not tried:
-        return f"none of the {len(ids)} rules of {_shown(path)} was tried"
+        return f"none of the {len(ids)} rules of {shown(path)} was tried"
     were, them = ("was", "it") if len(left) == 1 else ("were", "them")
-    return f"{len(left)} of {len(ids)} rules of {_shown(path)} {were} not tried: {NEVER} {them}"
-
-
-def _shown(path: Path) -> Path:
-    """As the user would type it: several targets may be tried in one run."""
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path
+    return f"{len(left)} of {len(ids)} rules of {shown(path)} {were} not tried: {NEVER} {them}"
 
 
 def _unchecked(report: TargetReport) -> str:

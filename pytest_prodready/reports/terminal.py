@@ -7,12 +7,12 @@ import os
 import platform
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_prodready.conclusion import PROPERTY
+from pytest_prodready.printable import shown
 from pytest_prodready.reports.collect import Payload, TargetReport, told
 from pytest_prodready.reports.details import (
     ADD,
@@ -59,7 +59,7 @@ def header(target: Target) -> list[str]:
     choice = target.choice
     versions = [*target.preview(), f"Python {platform.python_version()}", f"{os.cpu_count()} CPUs"]
     return [
-        f"prodready: {target.name} ({target.shown(target.path)}), backend {choice.backend}: {choice.reason}",
+        f"prodready: {target.name} ({shown(target.path)}), backend {choice.backend}: {choice.reason}",
         f"prodready: {', '.join(versions)}",
     ]
 
@@ -102,7 +102,7 @@ def _details(terminal: Any, report: TargetReport, run: str) -> None:
         title, right = heading(each)
         gap = " " * max(2, WIDTH - len(title) - len(right) - 1)
         terminal.write_line(f" {title}{gap}{right}", **COLOURS[told(each)])
-        places = [(label, _shown(path)) for label, path in evidence(each, folder_of(report, run))]
+        places = [(label, shown(path)) for label, path in evidence(each, folder_of(report, run))]
         for label, text in lines(each, places):
             _line(terminal, label, text)
         _plans(terminal, each)
@@ -164,17 +164,10 @@ def _verdict(terminal: Any, report: TargetReport, run: str, errors: Sequence[str
     ready = report.ready and not errors
     folder = folder_of(report, run)
     terminal.write_line(f" {report.time.line}")
-    terminal.write_line(f" for machines: {_shown(folder / JSON)}")
+    terminal.write_line(f" for machines: {shown(folder / JSON)}")
     terminal.write_line(
-        f" {verdict_line(report, errors)} {report.duration_s:.0f} s. report: {_shown(folder / HTML)}",
+        f" {verdict_line(report, errors)} {report.duration_s:.0f} s. report: {shown(folder / HTML)}",
         bold=True,
         green=ready,
         red=not ready,
     )
-
-
-def _shown(path: Path) -> str:
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)

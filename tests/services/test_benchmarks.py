@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from pytest_prodready.findings import Capability
 from pytest_prodready.fixtures.benchmark import not_sent
 from pytest_prodready.probes.benchmarks import asking
 from pytest_prodready.settings import Request
+from tests.serving import served
 
 
 class Echo(BaseHTTPRequestHandler):
@@ -35,14 +35,8 @@ class Echo(BaseHTTPRequestHandler):
 @pytest.fixture
 def address() -> Iterator[str]:
     """Where a server listens."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with served(Echo) as url:
+        yield url
 
 
 def test_what_is_answered_as_declared(address: str) -> None:

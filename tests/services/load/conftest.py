@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -45,25 +42,6 @@ def run() -> Iterator[Run]:
     yield made
     assert of_run(made.folder) == []
     made.close()
-
-
-class Waiting(ThreadingHTTPServer):
-    """A server at which many may come at once."""
-
-    request_queue_size = 50
-
-
-@contextmanager
-def served(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
-    """The address of a server with this handler."""
-    with Waiting(("127.0.0.1", 0), handler) as server:
-        serving = threading.Thread(target=server.serve_forever)
-        serving.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            serving.join()
 
 
 @dataclass(frozen=True)

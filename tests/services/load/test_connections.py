@@ -10,8 +10,8 @@ from typing import ClassVar
 from pytest_prodready.environment.runs import Run
 from pytest_prodready.generator.answers import RIGHT
 from pytest_prodready.generator.plan import Stage
+from tests.serving import served
 
-from .conftest import served
 from .test_generator import plan_for, sent
 
 REQUESTS = 20

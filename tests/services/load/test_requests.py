@@ -16,8 +16,8 @@ import pytest
 from pytest_prodready.environment.runs import Run
 from pytest_prodready.generator.answers import RIGHT
 from pytest_prodready.generator.plan import Ask, Stage
+from tests.serving import served
 
-from .conftest import served
 from .test_generator import plan_for, sent
 
 PER_S, SECONDS = 400, 1.0
